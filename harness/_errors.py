@@ -1,0 +1,162 @@
+"""Everything this package raises on purpose.
+
+* HarnessError
+  x BoardError                 a board definition is refused
+  x ImageError                 an image cannot be read, built or signed
+    + SigningError
+  x BuildError                 firmware does not compile or a toolchain part is missing
+  x BenchError                 the bench is broken; a test that meets one is an error, never a skip
+    + ProbeError               debug probe or target answers wrongly
+    + FlashError               programming or reading flash failed
+    + PortError                a serial port cannot be opened, or vanished
+    + PowerError               power could not be switched
+    + EmulatorError            the emulated board refused a request or died
+  x ProtocolError              the device's protocol side
+    + CodecError               bytes that are no legal message of their format
+    + RequestError             the device answered a request with an error code
+    + RegistrationError        the device did not register, or left
+  x DeadlineExceeded           a wait ended without what it waited for (also a TimeoutError)
+  x CapabilityMissing          the board lacks something by definition; tests skip with its name
+* VerdictError (AssertionError) the state of a device is not what was asked for
+
+A message says what happened, where, what was expected and what to do: the
+parts are keyword arguments, so that no raise site can forget how to lay them out.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BenchError",
+    "BoardError",
+    "BuildError",
+    "CapabilityMissing",
+    "CodecError",
+    "DeadlineExceeded",
+    "EmulatorError",
+    "FlashError",
+    "HarnessError",
+    "ImageError",
+    "PortError",
+    "PowerError",
+    "ProbeError",
+    "ProtocolError",
+    "RegistrationError",
+    "RequestError",
+    "SigningError",
+    "VerdictError",
+]
+
+
+class HarnessError(Exception):
+    """Base of all errors. ``str()`` is the laid-out message; the parts stay readable as attributes.
+
+    ``where`` is a place a person can go to: ``file:line``, an address, a slot, a
+    resource path. ``expected`` and ``found`` are values. ``remedy`` is an imperative.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.remedy = remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        lines += [
+            f"  {label}: {text}"
+            for label, text in (("expected", self.expected), ("found", self.found), ("to do", self.remedy))
+            if text
+        ]
+        return "\n".join(lines)
+
+
+class BoardError(HarnessError):
+    """A board definition is refused; ``where`` names file, line and field."""
+
+
+class ImageError(HarnessError):
+    """Bytes that were to be an MCUboot image are none, or an image cannot be made."""
+
+
+class SigningError(ImageError):
+    """imgtool refused to sign; ``found`` carries its own words."""
+
+
+class BuildError(HarnessError):
+    """The firmware could not be built; ``found`` carries the compiler's output."""
+
+
+class BenchError(HarnessError):
+    """Probe, port, power or emulator do not do their work."""
+
+
+class ProbeError(BenchError):
+    """The debug probe, or the target behind it, answers wrongly or not at all."""
+
+
+class FlashError(BenchError):
+    """Flash could not be erased, programmed or read back as written."""
+
+
+class PortError(BenchError):
+    """A serial port cannot be opened, is taken, or vanished while in use."""
+
+
+class PowerError(BenchError):
+    """The board's power could not be switched."""
+
+
+class EmulatorError(BenchError):
+    """The emulated board refused a request, or its process is gone."""
+
+
+class ProtocolError(HarnessError):
+    """Something between harness and device firmware went against its protocol."""
+
+
+class CodecError(ProtocolError):
+    """Bytes that are no legal message; ``where`` is the offset in them."""
+
+
+class RequestError(ProtocolError):
+    """The device answered a request with an error.
+
+    ``code`` is the answer as ``class.detail`` text, for example ``4.05``.
+    """
+
+    def __init__(self, what: str, *, code: str, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where=where, found=code, remedy=remedy)
+        self.code = code
+
+
+class RegistrationError(ProtocolError):
+    """The device did not register, registered unusably, or its registration ended."""
+
+
+class DeadlineExceeded(HarnessError, TimeoutError):
+    """A wait ran out. ``expected`` is what was waited for, ``found`` what came instead."""
+
+
+class CapabilityMissing(HarnessError):
+    """The board has no such part. ``capability`` is the name that a skip shows."""
+
+    def __init__(self, capability: str, *, board: str) -> None:
+        super().__init__(f"board {board} has no {capability}")
+        self.capability = capability
+
+
+class VerdictError(AssertionError):
+    """The state found on a device contradicts what was asked for.
+
+    An ``AssertionError``, so that test runners report a failure and not a broken bench.
+    """
