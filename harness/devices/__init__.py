@@ -1,0 +1,1 @@
+"""One running board, whatever it is made of: debug, serial ports, power, capabilities."""

@@ -1,0 +1,244 @@
+/*
+ * The two callbacks of the emulator that run millions of times a second: one before every
+ * translated block, one for every store that the CPU makes to flash or to a device register.
+ *
+ * It links against nothing: Unicorn's functions arrive as pointers, memory arrives as pointers,
+ * and whatever is not hot goes to a Python callback. `_hot_native.py` mirrors `struct hot` field by
+ * field and `_hot_python.py` does the same in Python; both must keep the same journal to the bit.
+ */
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+enum { REG_PC = 11, REG_BASEPRI = 124, REG_FAULTMASK = 126, REG_PRIMASK = 123 }; /* checked by Python at load */
+enum { DEADLINE = 1, ASKED, EXCEPTION, SPIN, DEVICE, CUT };
+enum { BRANCH_TO_SELF = 0xE7FE, SEV = 0xBF40 };
+enum { DEVICE_SLOTS = 256 };
+enum { NOT_RUN, RUN, REWRITTEN }; /* a flash page, seen as code */
+
+typedef struct { /* one flash operation, 40 bytes */
+    uint64_t instructions;
+    uint32_t kind, address, size, value, pc, previous, master, reserved;
+} record;
+
+typedef struct { /* a 4 KiB page of device registers */
+    uint32_t page; /* address >> 12; 0 = slot unused */
+    uint32_t reserved;
+    uint32_t *words;
+    uint32_t quiet[32]; /* bit n: reading word n has no effect */
+    uint32_t plain[32]; /* bit n: writing word n only stores it */
+} device_page;
+
+typedef struct { /* memory that can only be programmed and erased */
+    uint32_t base, size, page_shift, write_limit;
+    uint8_t *memory;
+    uint8_t *executed;       /* per page: NOT_RUN, RUN or REWRITTEN (translated code is out of date) */
+    uint8_t *writes;         /* per word: programmed so often since its erase */
+    volatile uint32_t *gate; /* programming is allowed while (*gate & gate_mask) == gate_value */
+    uint32_t gate_mask, gate_value;
+    uint64_t stall; /* cycles that the CPU stands still for one word */
+} array;
+
+typedef struct hot {
+    uint64_t instructions; /* executed, the block being run included */
+    uint64_t deadline;     /* stop before the first block that starts at or after it */
+    uint64_t skipped;      /* cycles in which no instruction ran: sleep, flash stalls */
+    uint32_t block, block_size;
+    uint32_t stop;     /* stop before the next block: another thread asks, or something needs attention */
+    uint32_t reason;   /* why the CPU stopped */
+    uint32_t waiting;  /* 1 + priority of the exception that waits for the masks to open; 0 = none */
+    uint32_t event;    /* the event register: set by SEV */
+    uint32_t group_mask, reserved; /* bits of a priority that decide about preemption */
+    uint64_t operations, cut; /* flash operations so far; the one before which power goes */
+    uint32_t cut_address, cut_value, cut_pc, recording;
+    uint64_t arrays;
+    uint64_t used, room;
+    record *journal;
+    array *array;
+    device_page *devices;
+    uint8_t *ram;
+    uint32_t ram_base, ram_size;
+    int (*emu_stop)(void *);
+    int (*reg_read)(void *, int, void *);
+    uint32_t (*load)(uint32_t address, uint32_t size);
+    void (*store)(uint32_t address, uint32_t size, uint32_t value);
+    void (*grow)(void);
+    void (*worn)(uint32_t address);
+} hot;
+
+static inline int is_wide(uint16_t halfword) { return halfword >= 0xE800; }
+
+static const uint16_t *code_at(const hot *h, uint32_t address) {
+    if (address - h->ram_base < h->ram_size)
+        return (const uint16_t *)(h->ram + (address - h->ram_base));
+    for (uint32_t i = 0; i < h->arrays; i++)
+        if (address - h->array[i].base < h->array[i].size)
+            return (const uint16_t *)(h->array[i].memory + (address - h->array[i].base));
+    return 0;
+}
+
+static uint32_t count(const uint16_t *code, uint32_t bytes) {
+    uint32_t n = 0, i = 0;
+    for (uint32_t words = bytes / 2; i < words; n++)
+        i += 1 + is_wide(code[i]);
+    return n;
+}
+
+static void stop(hot *h, void *uc, uint32_t reason) {
+    if (!h->reason)
+        h->reason = reason;
+    h->emu_stop(uc);
+}
+
+static int unmasked(const hot *h, void *uc) {
+    uint32_t value = 0;
+    h->reg_read(uc, REG_PRIMASK, &value);
+    if (value)
+        return 0;
+    h->reg_read(uc, REG_FAULTMASK, &value);
+    if (value)
+        return 0;
+    h->reg_read(uc, REG_BASEPRI, &value);
+    return value == 0 || h->waiting - 1 < (value & h->group_mask);
+}
+
+EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
+    const uint32_t pc = (uint32_t)address;
+    h->block = pc;
+    h->block_size = 0; /* nothing of it has run */
+    if (h->stop) {
+        stop(h, uc, ASKED);
+        return;
+    }
+    if (h->instructions >= h->deadline) {
+        stop(h, uc, DEADLINE);
+        return;
+    }
+    if (h->waiting && unmasked(h, uc)) {
+        stop(h, uc, EXCEPTION);
+        return;
+    }
+    const uint16_t *code = code_at(h, pc);
+    if (!code)
+        return;
+    if (size == 2 && code[0] == BRANCH_TO_SELF) {
+        stop(h, uc, SPIN);
+        return;
+    }
+    uint32_t n = 0, i = 0;
+    for (const uint32_t words = size / 2; i < words; n++) {
+        if (code[i] == SEV)
+            h->event = 1;
+        i += 1 + is_wide(code[i]);
+    }
+    h->block_size = size;
+    h->instructions += n;
+    for (uint32_t a = 0; a < h->arrays; a++)
+        if (pc - h->array[a].base < h->array[a].size)
+            h->array[a].executed[(pc - h->array[a].base) >> h->array[a].page_shift] = RUN;
+}
+
+/* Instructions executed when the one at `pc` is about to end; `block_size` counted all of its block. */
+static uint64_t instructions_at(const hot *h, uint32_t pc) {
+    const uint32_t end = h->block + h->block_size;
+    const uint16_t *code = code_at(h, pc);
+    if (!code || pc < h->block || pc >= end)
+        return h->instructions;
+    return h->instructions - count(code, end - pc) + 1;
+}
+
+EXPORT void hot_rewind(hot *h, uint32_t pc) {
+    if (pc - h->block < h->block_size)
+        h->instructions = instructions_at(h, pc) - 1;
+    h->block_size = 0;
+}
+
+static int program(hot *h, void *uc, array *a, uint32_t address, uint32_t value) {
+    uint32_t pc = 0;
+    if (h->recording || h->operations == h->cut)
+        h->reg_read(uc, REG_PC, &pc);
+    if (h->operations == h->cut) {
+        h->cut_address = address;
+        h->cut_value = value;
+        h->cut_pc = pc;
+        stop(h, uc, CUT);
+        return 1;
+    }
+    const uint32_t offset = address - a->base;
+    uint32_t *word = (uint32_t *)(a->memory + offset);
+    const uint32_t previous = *word;
+    *word = previous & value;
+    if (a->write_limit) {
+        uint8_t *writes = &a->writes[offset >> 2];
+        if (*writes >= a->write_limit)
+            h->worn(address);
+        else
+            ++*writes;
+    }
+    h->operations++;
+    if (h->recording) {
+        if (h->used == h->room)
+            h->grow();
+        record *r = &h->journal[h->used++];
+        *r = (record){instructions_at(h, pc), 1, address, 4, value, pc, previous, 0, 0};
+    }
+    h->skipped += a->stall;
+    h->deadline = h->deadline > a->stall ? h->deadline - a->stall : 0;
+    uint8_t *executed = &a->executed[offset >> a->page_shift];
+    if (*executed == RUN && *word != previous) {
+        *executed = REWRITTEN;
+        h->stop = 1;
+    }
+    return 1;
+}
+
+/* A store to memory that the CPU may not write itself: flash, and what stands read-only in the map. */
+EXPORT uint8_t hot_store(void *uc, int type, uint64_t where, int size, int64_t wide, hot *h) {
+    const uint32_t address = (uint32_t)where, value = (uint32_t)wide;
+    (void)type;
+    if (size == 4 && !(address & 3)) {
+        for (uint32_t i = 0; i < h->arrays; i++) {
+            array *a = &h->array[i];
+            if (address - a->base < a->size) {
+                if ((*a->gate & a->gate_mask) == a->gate_value)
+                    return program(h, uc, a, address, value);
+                break;
+            }
+        }
+    }
+    h->store(address, (uint32_t)size, value);
+    return 1;
+}
+
+typedef struct { /* what Unicorn gives back with an access to a device region */
+    hot *h;
+    uint32_t base;
+} region;
+
+static inline int marked(const uint32_t *bits, uint32_t word) { return bits[word >> 5] >> (word & 31) & 1; }
+
+EXPORT uint64_t hot_device_load(void *uc, uint64_t offset, unsigned size, region *r) {
+    const uint32_t address = r->base + (uint32_t)offset, word = (address & 0xFFF) >> 2;
+    const device_page *p = &r->h->devices[(address >> 12) % DEVICE_SLOTS];
+    (void)uc;
+    if (p->page != address >> 12 || !marked(p->quiet, word) || (address & 3) + size > 4)
+        return r->h->load(address, size);
+    const uint32_t value = p->words[word] >> 8 * (address & 3);
+    return size == 4 ? value : value & ((1u << 8 * size) - 1);
+}
+
+EXPORT void hot_device_store(void *uc, uint64_t offset, unsigned size, uint64_t wide, region *r) {
+    const uint32_t address = r->base + (uint32_t)offset, word = (address & 0xFFF) >> 2;
+    const device_page *p = &r->h->devices[(address >> 12) % DEVICE_SLOTS];
+    (void)uc;
+    if (p->page == address >> 12 && marked(p->plain, word) && size == 4 && !(address & 3))
+        p->words[word] = (uint32_t)wide;
+    else
+        r->h->store(address, size, (uint32_t)wide);
+}
+
+EXPORT uint32_t hot_size(void) { return sizeof(hot); }

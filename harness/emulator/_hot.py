@@ -1,0 +1,126 @@
+"""The emulator's hot path: counting instructions and programming flash words, in C or in Python.
+
+`NativeHotPath` (`_hot_native.py`, `_fastpath.c`) and `PythonHotPath` (`_hot_python.py`) install
+one hook before each block and one on stores to protected memory, answer accesses to devices, and
+keep their state in fields of the same names, so that the rest of the emulator does not know
+which one runs. Both keep the same journal to the bit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Any, Final, Protocol
+
+from unicorn import unicorn_const
+from unicorn.unicorn_py3 import unicorn as binding
+
+from ._journal import Operation
+
+__all__ = ["NEVER", "Callbacks", "HotPath", "StopReason", "add_hook", "function_address", "map_devices"]
+
+NEVER: Final = 2**63 - 1
+
+
+class StopReason(IntEnum):
+    """Why the CPU stopped between two instructions."""
+
+    NONE = 0
+    DEADLINE = 1
+    ASKED = 2
+    EXCEPTION = 3
+    SPIN = 4
+    DEVICE = 5
+    CUT = 6
+
+
+class Callbacks(Protocol):
+    """What the hot path hands to the rest of the emulator; called inside a CPU store."""
+
+    def load(self, address: int, size: int) -> int:
+        """A read of a device register that is more than fetching its word."""
+
+    def store(self, address: int, size: int, value: int) -> None:
+        """A store that is neither an allowed word to flash nor to a plain register."""
+
+    def worn(self, address: int) -> None:
+        """A word was programmed more often since its erase than the part allows."""
+
+
+class HotPath(Protocol):
+    """State that the CPU's hooks and the main loop share."""
+
+    instructions: int
+    deadline: int
+    skipped: int
+    block: int
+    block_size: int
+    stop: int
+    reason: int
+    waiting: int
+    event: int
+    group_mask: int
+    operations: int
+    cut: int
+    cut_address: int
+    cut_value: int
+    cut_pc: int
+    recording: int
+
+    def map_devices(self, base: int, size: int) -> None:
+        """Answer the CPU's accesses to a device region."""
+
+    def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
+        """Name the words (indices) of a page whose reads only fetch, and whose writes only store."""
+
+    def rewind(self, pc: int) -> None:
+        """Count only what ran before ``pc`` in the block that was left there."""
+
+    def append(self, operation: Operation) -> None:
+        """Add an operation that did not come from a CPU store."""
+
+    def operations_recorded(self) -> list[Operation]:
+        """The journal, oldest first."""
+
+    def clear_journal(self) -> None:
+        """Forget recorded operations; the running number goes on."""
+
+    def halt_cpu(self, reason: StopReason) -> None:
+        """From inside a hook: stop the CPU before its next instruction."""
+
+
+def map_devices(engine: Any, area: tuple[int, int], load: int | None, store: int | None, data: int) -> None:
+    """Let C-callable functions answer every access to an area (base, size)."""
+    status = binding.uclib.uc_mmio_map(
+        engine._uch,
+        ctypes.c_uint64(area[0]),
+        ctypes.c_size_t(area[1]),
+        ctypes.c_void_p(load),
+        ctypes.c_void_p(data),
+        ctypes.c_void_p(store),
+        ctypes.c_void_p(data),
+    )
+    if status != unicorn_const.UC_ERR_OK:
+        raise binding.UcError(status)
+
+
+def function_address(function: Any) -> int | None:
+    """Address of a ctypes function or callback."""
+    return ctypes.cast(function, ctypes.c_void_p).value
+
+
+def add_hook(engine: Any, kind: int, callback: int | None, user_data: int) -> None:
+    """Install a C-callable function on all addresses, past the binding's slower wrapper."""
+    handle = ctypes.c_size_t()
+    status = binding.uclib.uc_hook_add(
+        engine._uch,
+        ctypes.byref(handle),
+        ctypes.c_int(kind),
+        ctypes.c_void_p(callback),
+        ctypes.c_void_p(user_data),
+        ctypes.c_uint64(1),
+        ctypes.c_uint64(0),
+    )
+    if status != unicorn_const.UC_ERR_OK:
+        raise binding.UcError(status)

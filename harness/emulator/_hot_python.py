@@ -1,0 +1,205 @@
+"""The hot path in Python, for installations without the C part."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from unicorn import arm_const, unicorn_const
+
+from ._hot import NEVER, Callbacks, StopReason, add_hook, function_address, map_devices
+from ._journal import Master, Operation, OperationKind
+from ._memory import FlashArray, PageCode, Ram
+
+__all__ = ["PythonHotPath"]
+
+_BRANCH_TO_SELF: Final = 0xE7FE
+_SEV: Final = 0xBF40
+_WIDE: Final = 0xE800  # a first halfword at or above starts a 32-bit Thumb instruction (ARMv7-M A5.1)
+
+
+def _count(code: memoryview) -> tuple[int, bool]:
+    """Instructions in Thumb code and whether a SEV is among them."""
+    words = code.cast("H")
+    count = at = 0
+    sev = False
+    while at < len(words):
+        sev |= words[at] == _SEV
+        at += 2 if words[at] >= _WIDE else 1
+        count += 1
+    return count, sev
+
+
+_BLOCK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+_WRITE = ctypes.CFUNCTYPE(
+    ctypes.c_bool,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_uint64,
+    ctypes.c_int,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+)
+_DEVICE_LOAD = ctypes.CFUNCTYPE(
+    ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
+)
+_DEVICE_STORE = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
+)
+
+
+class PythonHotPath:
+    """The hot path in Python: about ten times slower, for installations without the C part."""
+
+    def __init__(self, engine: Any, arrays: list[FlashArray], ram: Ram, callbacks: Callbacks) -> None:
+        self.instructions = self.skipped = self.block = self.block_size = 0
+        self.deadline = self.cut = NEVER
+        self.stop = self.reason = self.waiting = self.event = self.operations = self.recording = 0
+        self.group_mask = 0xFF
+        self.cut_address = self.cut_value = self.cut_pc = 0
+        self._engine, self._arrays, self._ram, self._callbacks = engine, arrays, ram, callbacks
+        self._journal: list[Operation] = []
+        self._quiet: dict[int, memoryview] = {}
+        self._plain: dict[int, memoryview] = {}
+        self._device_hooks: list[Any] = []
+        self._words = [memoryview(flash.memory).cast("B").cast("I") for flash in arrays]
+        self._code = [(flash.base, flash.size, memoryview(flash.memory).cast("B")) for flash in arrays]
+        self._code.append((ram.base, ram.size, memoryview(ram.memory).cast("B")))
+        self._hooks = (_BLOCK(self._on_block), _WRITE(self._on_store))
+        add_hook(engine, unicorn_const.UC_HOOK_BLOCK, function_address(self._hooks[0]), 0)
+        add_hook(engine, unicorn_const.UC_HOOK_MEM_WRITE_PROT, function_address(self._hooks[1]), 0)
+
+    def map_devices(self, base: int, size: int) -> None:
+        quiet, plain, callbacks = self._quiet, self._plain, self._callbacks
+
+        def load(_engine: int, offset: int, size: int, _data: int) -> int:
+            register = quiet.get(base + offset) if size == 4 else None
+            return callbacks.load(base + offset, size) if register is None else register[0]
+
+        def store(_engine: int, offset: int, size: int, wide: int, _data: int) -> None:
+            register = plain.get(base + offset) if size == 4 else None
+            if register is None:
+                callbacks.store(base + offset, size, wide & 0xFFFFFFFF)
+            else:
+                register[0] = wide & 0xFFFFFFFF
+
+        hooks = (_DEVICE_LOAD(load), _DEVICE_STORE(store))
+        self._device_hooks.append(hooks)
+        map_devices(self._engine, (base, size), *map(function_address, hooks), 0)
+
+    def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
+        view = memoryview(memory).cast("B").cast("I")
+        for table, words in ((self._quiet, quiet), (self._plain, plain)):
+            for word in words:
+                table[page << 12 | word << 2] = view[word : word + 1]
+
+    def rewind(self, pc: int) -> None:
+        self.instructions = self._instructions_at(pc) - 1 if self._in_block(pc) else self.instructions
+        self.block_size = 0
+
+    def append(self, operation: Operation) -> None:
+        self._journal.append(operation)
+
+    def operations_recorded(self) -> list[Operation]:
+        return list(self._journal)
+
+    def clear_journal(self) -> None:
+        self._journal.clear()
+
+    def halt_cpu(self, reason: StopReason) -> None:
+        if not self.reason:
+            self.reason = reason
+        self._engine.emu_stop()
+
+    def _code_at(self, address: int, size: int) -> memoryview | None:
+        for base, length, memory in self._code:
+            if base <= address < base + length:
+                return memory[address - base : address - base + size]
+        return None
+
+    def _unmasked(self) -> bool:
+        read: Callable[[int], int] = self._engine.reg_read
+        if read(arm_const.UC_ARM_REG_PRIMASK) or read(arm_const.UC_ARM_REG_FAULTMASK):
+            return False
+        threshold = read(arm_const.UC_ARM_REG_BASEPRI)
+        return threshold == 0 or self.waiting - 1 < threshold & self.group_mask
+
+    def _on_block(self, _engine: int, pc: int, size: int, _data: int) -> None:
+        self.block, self.block_size = pc, 0
+        if self.stop:
+            self.halt_cpu(StopReason.ASKED)
+            return
+        if self.instructions >= self.deadline:
+            self.halt_cpu(StopReason.DEADLINE)
+            return
+        if self.waiting and self._unmasked():
+            self.halt_cpu(StopReason.EXCEPTION)
+            return
+        code = self._code_at(pc, size)
+        if code is None:
+            return
+        if size == 2 and code[0] | code[1] << 8 == _BRANCH_TO_SELF:
+            self.halt_cpu(StopReason.SPIN)
+            return
+        count, sev = _count(code)
+        if sev:
+            self.event = 1
+        self.block_size = size
+        self.instructions += count
+        for flash in self._arrays:
+            if flash.base <= pc < flash.base + flash.size:
+                flash.executed[(pc - flash.base) // flash.page_size] = PageCode.RUN
+
+    def _in_block(self, pc: int) -> bool:
+        return self.block <= pc < self.block + self.block_size
+
+    def _instructions_at(self, pc: int) -> int:
+        """Instructions executed when the one at ``pc`` is about to end."""
+        code = self._code_at(pc, self.block + self.block_size - pc) if self._in_block(pc) else None
+        return self.instructions if code is None else self.instructions - _count(code)[0] + 1
+
+    def _on_store(self, _engine: int, _kind: int, address: int, size: int, wide: int, _data: int) -> bool:
+        value = wide & 0xFFFFFFFF
+        if size == 4 and not address & 3:
+            for flash, words in zip(self._arrays, self._words, strict=True):
+                if flash.base <= address < flash.base + flash.size:
+                    if flash.gate.open:
+                        self._program(flash, words, address, value)
+                        return True
+                    break
+        self._callbacks.store(address, size, value)
+        return True
+
+    def _program(self, flash: FlashArray, words: memoryview, address: int, value: int) -> None:
+        pc = self._engine.reg_read(arm_const.UC_ARM_REG_PC)
+        if self.operations == self.cut:
+            self.cut_address, self.cut_value, self.cut_pc = address, value, pc
+            self.halt_cpu(StopReason.CUT)
+            return
+        offset = address - flash.base
+        previous = words[offset >> 2]
+        words[offset >> 2] = previous & value
+        if flash.write_limit:
+            if flash.writes[offset >> 2] >= flash.write_limit:
+                self._callbacks.worn(address)
+            else:
+                flash.writes[offset >> 2] += 1
+        self.operations += 1
+        if self.recording:
+            self._journal.append(
+                Operation(
+                    OperationKind.WRITE,
+                    address,
+                    4,
+                    value,
+                    previous,
+                    self._instructions_at(pc),
+                    pc,
+                    Master.CPU,
+                )
+            )
+        self.skipped += flash.word_stall
+        self.deadline = max(self.deadline - flash.word_stall, 0)
+        if previous & value != previous:
+            self.stop |= flash.mark_rewritten(offset, 4)

@@ -1,0 +1,408 @@
+"""One emulated chip: CPU, memories, peripherals, power, snapshots and power cuts."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from unicorn import Uc, arm_const
+from unicorn import unicorn_const as uc
+
+from ._alarms import Alarm, Alarms
+from ._bus import Bus
+from ._core import Core, Outcome
+from ._debug import SCS_IDENTIFICATION, BreakpointUnit, CoreDebug, RomTable, WatchpointUnit
+from ._diagnostics import DiagnosticKind, Diagnostics
+from ._exceptions import Exceptions
+from ._hot import NEVER, HotPath, StopReason
+from ._journal import Operation, OperationKind
+from ._memory import FlashArray
+from ._peripheral import ResetKind
+from ._scs import SystemControlSpace
+from .soc import soc_model
+
+__all__ = ["Machine", "Snapshot", "Stop", "StopCause", "Tear", "TearWord"]
+
+_FPB, _DWT, _ROM_TABLE = 0xE0002000, 0xE0001000, 0xE00FF000
+_SCS: Final = 0xE000E000
+_MEDIA_FEATURES: Final = {0xF40: ("MVFR0", 0x10110021), 0xF44: ("MVFR1", 0x11000011)}
+#: a lockup this soon after a lockup reset (cycles) means that there is nothing to run
+_HOPELESS: Final = 1000
+
+
+class StopCause(Enum):
+    """Why `Machine.run` came back."""
+
+    LIMIT = "the cycle limit was reached"
+    IDLE = "the CPU sleeps and nothing is due"
+    ASLEEP = "the CPU sleeps until the next event"
+    HALTED = "the debugger holds the core"
+    LOCKED_UP = "the core is locked up"
+    POWER_CUT = "power was cut at a flash operation"
+    POWER_OFF = "power is off"
+    ASKED = "the host asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a run ended. ``cycle`` and ``pc`` are the CPU's."""
+
+    cause: StopCause
+    cycle: int
+    pc: int
+
+
+class Tear(Protocol):
+    """What is left of a flash operation during which power fails."""
+
+    def word(self, previous: int, value: int) -> int:
+        """The word in the array; ``value`` is what should have been programmed."""
+
+    def erase(self, previous: bytes) -> bytes:
+        """The content of the area that should have been erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class TearWord:
+    """The operation did not start (``programmed`` 0) or reached only these bits of a word."""
+
+    programmed: int = 0
+
+    def word(self, previous: int, value: int) -> int:
+        """Bits outside ``programmed`` keep their old state."""
+        return previous & (value | ~self.programmed & 0xFFFFFFFF)
+
+    def erase(self, previous: bytes) -> bytes:
+        """Nothing was erased."""
+        return previous
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All state of a machine but what the debugger has set up."""
+
+    arrays: tuple[tuple[bytes, bytes], ...]
+    ram: bytes
+    context: Any
+    hot: tuple[int, ...]
+    alarms: tuple[int, ...]
+    exceptions: Any
+    devices: tuple[Any, ...]
+    lines: tuple[bytes, ...]
+    core: tuple[bool, ...]
+
+
+def _new_engine() -> Uc:
+    engine = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
+    engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
+    return engine
+
+
+def _new_hot_path(engine: Uc, bus: Bus, *, native: bool | None) -> HotPath:
+    from ._hot_native import NativeHotPath, native_library
+    from ._hot_python import PythonHotPath
+
+    library = native_library()
+    if native or (native is None and library.exists()):
+        return NativeHotPath(engine, bus.arrays, bus.ram, bus, library)
+    return PythonHotPath(engine, bus.arrays, bus.ram, bus)
+
+
+class Machine:
+    """A chip by its SoC model's name, powered off and with erased flash at first.
+
+    ``native`` chooses the hot path: C, Python, or (None) C if it was built. ``seed``
+    makes the device's identity and its random numbers. Not thread-safe.
+    """
+
+    def __init__(self, soc: str = "nrf52840", *, seed: int = 1, native: bool | None = None) -> None:
+        self.soc = soc_model(soc)
+        self.diagnostics = Diagnostics()
+        self._engine = _new_engine()
+        self._reset_actions: list[Callable[[ResetKind], None]] = []
+        self._alarms = Alarms()
+        parts = self.soc.build(self, seed)
+        self._parts = parts
+        self.bus = Bus(self._engine, parts.arrays, parts.ram, parts.constants, self.diagnostics)
+        self.hot = _new_hot_path(self._engine, self.bus, native=native)
+        self._alarms.connect(self.hot)
+        self.bus.connect(self.hot, [*parts.regions, (0xE0000000, 0x100000)])
+        self.debug = CoreDebug()
+        self._exceptions = Exceptions(self.hot, self.soc.IRQS, self.soc.PRIORITY_BITS)
+        scs = SystemControlSpace(
+            self,
+            self._exceptions,
+            {0xD00: ("CPUID", self.soc.CPUID), **_MEDIA_FEATURES}
+            | {register.offset: (register.name, register.reset) for register in SCS_IDENTIFICATION},
+            self.debug.REGISTERS,
+            (self.debug.read, self.debug.write),
+        )
+        self.core = Core(self._engine, self.hot, self._alarms, self.bus, self._exceptions, scs, self.debug)
+        breakpoints = BreakpointUnit(self, _FPB, self.core.breakpoints_changed)
+        watchpoints = WatchpointUnit(self, _DWT, self.core.watchpoints_changed)
+        self.core.breakpoints, self.core.watchpoints = breakpoints, watchpoints
+        table = RomTable(self, _ROM_TABLE, [_SCS, _DWT, _FPB])
+        self._core_devices = [scs, breakpoints, watchpoints, table]
+        for device in (*self._core_devices, *parts.devices):
+            self.bus.add(device)
+        self.uarts = parts.uarts
+        self.access_ports = parts.access_ports
+        self.powered = False
+        self._pending_reset: ResetKind | None = None
+        self._last_lockup = -_HOPELESS
+        self._tear: Tear = TearWord()
+
+    # what peripherals use (System, Chip)
+
+    @property
+    def now(self) -> int:
+        """CPU cycles since the machine was made; powered-off time does not count."""
+        return self._alarms.now
+
+    def alarm(self, action: Callable[[], None]) -> Alarm:
+        """A new alarm."""
+        return self._alarms.new(action)
+
+    def exact_pc(self) -> int:
+        """Address of the instruction that makes the present device access."""
+        return self.bus.exact_pc()
+
+    def report(self, kind: DiagnosticKind, address: int, value: int | None = None, note: str = "") -> None:
+        """Report something about the present access, once for each kind and address."""
+        self.bus.report(kind, address, value, note)
+
+    def set_irq(self, number: int, level: bool) -> None:
+        """Drive an interrupt line."""
+        self._exceptions.set_level(number, level)
+
+    def request_reset(self, kind: ResetKind) -> None:
+        """Reset the device before the next block of instructions."""
+        self._pending_reset = kind
+        self.core.reset_requested = True
+        self.hot.stop = 1
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """DMA read; empty if the area is not all RAM."""
+        return self.bus.read_ram(address, size) or b""
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """DMA write; dropped if the area is not all RAM."""
+        self.bus.write_ram(address, data)
+
+    def erase(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
+        """Erase an area as one flash operation; False if power was cut there."""
+        kind = OperationKind.ERASE_ALL if size == flash.size else OperationKind.ERASE_PAGE
+        return self.bus.erase(flash, address, size, kind, pc)
+
+    def erase_part(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
+        """One step of a partial erase."""
+        return self.bus.erase(flash, address, size, OperationKind.ERASE_PARTIAL, pc)
+
+    def reset_now(self, kind: ResetKind) -> None:
+        """Reset while the CPU is stopped."""
+        self.reset(kind)
+
+    # power and reset
+
+    def power_on(self) -> None:
+        """Switch on: RAM holds nothing, the core starts from the vector table."""
+        if not self.powered:
+            self.powered = True
+            self.reset(ResetKind.POWER_ON)
+
+    def power_off(self) -> None:
+        """Switch off. Flash and UICR stay as they are."""
+        self.powered = False
+
+    def power_cycle(self) -> None:
+        """Off and on again."""
+        self.power_off()
+        self.power_on()
+
+    def reset(self, kind: ResetKind) -> None:
+        """Reset in one of the ways that the part knows; nothing happens without power."""
+        if not self.powered:
+            return
+        self._pending_reset = None
+        if kind is ResetKind.POWER_ON:
+            self._parts.ram.clear()
+            self.bus.drop_code(self._parts.ram.base, self._parts.ram.base + self._parts.ram.size)
+            self.debug.power_on()
+        for device in (*self._core_devices, *self._parts.devices):
+            device.reset(kind)
+        self.bus.drop_rewritten_code()
+        self.core.reset()
+
+    # running
+
+    def run(self, cycles: int | None = None, *, sleep: bool = True) -> Stop:
+        """Run for so many cycles, or until nothing more can happen.
+
+        A sleeping CPU jumps to the next event at once. With ``sleep`` false the call
+        returns instead, so that the caller can let real time pass (see `next_event`).
+        """
+        limit = NEVER if cycles is None else self.now + cycles
+        while self.powered:
+            outcome = self.core.run(limit)
+            if outcome is Outcome.RESET:
+                self.reset(self._pending_reset or ResetKind.SOFT)
+            elif outcome is Outcome.LOCKED_UP:
+                if not self._leave_lockup():
+                    return self._stop(StopCause.LOCKED_UP)
+            elif outcome is Outcome.ASLEEP:
+                if not sleep:
+                    return self._stop(StopCause.ASLEEP)
+                if self._alarms.next == NEVER and limit == NEVER:
+                    return self._stop(StopCause.IDLE)
+                self.skip_to(min(self._alarms.next, limit))
+            elif outcome is Outcome.CUT:
+                self._tear_operation()
+                self.power_off()
+                return self._stop(StopCause.POWER_CUT)
+            else:
+                return self._stop(
+                    {
+                        Outcome.LIMIT: StopCause.LIMIT,
+                        Outcome.HALTED: StopCause.HALTED,
+                        Outcome.ASKED: StopCause.ASKED,
+                    }[outcome]
+                )
+        return self._stop(StopCause.POWER_OFF)
+
+    def _stop(self, cause: StopCause) -> Stop:
+        return Stop(cause, self.now, self.core.registers.pc)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether `run` would do anything."""
+        stuck = self.debug.halted or (self.core.locked_up and not self.debug.stepping)
+        return self.powered and (self.core.reset_requested or not stuck)
+
+    @property
+    def next_event(self) -> int:
+        """Cycle of the next thing that will happen by itself, `NEVER` (2**63 - 1) if there is none."""
+        return self._alarms.next
+
+    def skip_to(self, cycle: int) -> None:
+        """Let time pass without instructions, while the CPU sleeps."""
+        self.hot.skipped += max(cycle - self.now, 0)
+
+    def ask(self) -> None:
+        """From another thread or a line's sink: make `run` return soon, with cause ASKED."""
+        self.core.asked = True
+        self.hot.stop = 1
+
+    def _leave_lockup(self) -> bool:
+        """A lockup resets the chip, unless a debugger is there or the reset leads straight back to it."""
+        hopeless = self.now - self._last_lockup < _HOPELESS
+        self._last_lockup = self.now
+        if self.debug.enabled or not self._parts.lockup_resets or hopeless:
+            return False
+        self.reset(ResetKind.LOCKUP)
+        return True
+
+    # flash
+
+    @property
+    def flash(self) -> FlashArray:
+        """The main flash array."""
+        return self._parts.arrays[0]
+
+    def program(self, address: int, data: bytes) -> None:
+        """Put content into flash or UICR from outside, without the flash controller and its journal."""
+        for array in self._parts.arrays:
+            if address in array and address + len(data) <= array.base + array.size:
+                offset = address - array.base
+                array.view[offset : offset + len(data)] = data
+                if data and array.mark_rewritten(offset, len(data)):
+                    self.bus.drop_rewritten_code()
+                return
+        raise ValueError(f"{len(data)} bytes at {address:#x} are not all in one flash array")
+
+    def start_journal(self) -> None:
+        """Record every flash operation from now on, after forgetting the earlier ones."""
+        self.hot.clear_journal()
+        self.hot.recording = 1
+
+    def stop_journal(self) -> list[Operation]:
+        """Stop recording; the operations recorded."""
+        self.hot.recording = 0
+        return self.hot.operations_recorded()
+
+    @property
+    def operations(self) -> int:
+        """Flash operations so far: the index of the next one."""
+        return self.hot.operations
+
+    def cut_power_at(self, operation: int | None, tear: Tear | None = None) -> None:
+        """Lose power at the flash operation of this index (see `operations`), before it or inside it.
+
+        ``tear`` says what the operation leaves behind; None: it did not start. ``operation`` None takes
+        the cut back. `run` then returns POWER_CUT and the machine is off.
+        """
+        self.hot.cut = NEVER if operation is None else operation
+        self._tear = tear or TearWord()
+
+    def _tear_operation(self) -> None:
+        """Leave the array as the failing operation leaves it."""
+        hot = self.hot
+        hot.cut = NEVER
+        for flash in self._parts.arrays:
+            if hot.cut_address in flash:
+                offset = hot.cut_address - flash.base
+                if hot.reason == StopReason.CUT and self.bus.cut_is_erase:
+                    area = slice(offset, offset + hot.cut_value)
+                    flash.view[area] = self._tear.erase(bytes(flash.view[area]))
+                    flash.mark_rewritten(offset, hot.cut_value)
+                else:
+                    area = slice(offset, offset + 4)
+                    previous = int.from_bytes(flash.view[area], "little")
+                    flash.view[area] = self._tear.word(previous, hot.cut_value).to_bytes(4, "little")
+                    flash.mark_rewritten(offset, 4)
+        self.bus.drop_rewritten_code()
+
+    # snapshots
+
+    _HOT_FIELDS: Final = ("instructions", "skipped", "waiting", "event", "operations")
+
+    def snapshot(self) -> Snapshot:
+        """All state, while the CPU is stopped."""
+        return Snapshot(
+            arrays=tuple((bytes(array.memory), bytes(array.writes)) for array in self._parts.arrays),
+            ram=bytes(self._parts.ram.memory),
+            context=self._engine.context_save(),
+            hot=tuple(getattr(self.hot, name) for name in self._HOT_FIELDS),
+            alarms=self._alarms.save(),
+            exceptions=self._exceptions.save(),
+            devices=tuple(device.save() for device in (self._core_devices[0], *self._parts.devices)),
+            lines=tuple(line.save() for line in self.uarts),
+            core=(self.powered, self.core.sleeping, self.core.waits_for_event, self.core.locked_up),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of this machine. Breakpoints and the journal stay as they are."""
+        for array, (content, writes) in zip(self._parts.arrays, snapshot.arrays, strict=True):
+            for start, end in array.changed_code(content):
+                self.bus.drop_code(start, end)
+            ctypes.memmove(array.memory, content, array.size)
+            ctypes.memmove(array.writes, writes, len(writes))
+        ram = self._parts.ram
+        ctypes.memmove(ram.memory, snapshot.ram, ram.size)
+        self.bus.drop_code(ram.base, ram.base + ram.size)
+        self._engine.context_restore(snapshot.context)
+        for name, value in zip(self._HOT_FIELDS, snapshot.hot, strict=True):
+            setattr(self.hot, name, value)
+        self._exceptions.restore(snapshot.exceptions)
+        for device, state in zip(
+            (self._core_devices[0], *self._parts.devices), snapshot.devices, strict=True
+        ):
+            device.restore(state)
+        for line, state in zip(self.uarts, snapshot.lines, strict=True):
+            line.restore(state)
+        self._alarms.load(snapshot.alarms)
+        self.powered, self.core.sleeping, self.core.waits_for_event, self.core.locked_up = snapshot.core
+        self.core.reset_requested, self._pending_reset = False, None
+        self.hot.stop, self.hot.block_size = 0, 0

@@ -1,0 +1,79 @@
+"""Small programs for the CPU model, built once and run on both hot paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.emulator import Machine, Stop
+from harness.firmware import Elf, Program, compile_program
+
+PROGRAMS = Path(__file__).with_name("programs")
+SECOND = 64_000_000
+
+
+@dataclass
+class Run:
+    """A machine that ran one case of the test program."""
+
+    machine: Machine
+    elf: Elf
+    output: bytearray
+
+    def go(self, cycles: int = SECOND) -> Stop:
+        """Run on."""
+        return self.machine.run(cycles)
+
+    @property
+    def results(self) -> list[int]:
+        """What the program noted."""
+        read = self.machine.bus.read
+        count = min(read(self.elf.symbols["used"], 4), 64)
+        return [read(self.elf.symbols["results"] + 4 * n, 4) for n in range(count)]
+
+    @property
+    def findings(self) -> list[str]:
+        """Diagnostics as text."""
+        return [str(diagnostic) for diagnostic in self.machine.diagnostics]
+
+
+@pytest.fixture(scope="session")
+def core_program() -> Elf:
+    """The program whose cases the tests name."""
+    source = PROGRAMS / "core.c"
+    return Elf.read(
+        compile_program(Program("core", "cortex-m4", [source], PROGRAMS / "core.ld", hard_float=True))
+    )
+
+
+@pytest.fixture(params=["native", "python"])
+def hot_path(request: pytest.FixtureRequest) -> bool:
+    """Which hot path: tests that use it run on both."""
+    return bool(request.param == "native")
+
+
+@pytest.fixture
+def start(core_program: Elf, hot_path: bool) -> Callable[[str], Run]:
+    """Makes a machine that is about to run a case, by the name of its C function."""
+
+    def prepare(case: str) -> Run:
+        machine = Machine(native=hot_path)
+        machine.program(*core_program.binary())
+        machine.power_on()
+        machine.bus.write(core_program.symbols["test_case"], 4, _case_number(core_program, case))
+        output = bytearray()
+        machine.uarts[0].sink = output.extend
+        return Run(machine, core_program, output)
+
+    return prepare
+
+
+def _case_number(elf: Elf, case: str) -> int:
+    base, content = elf.binary()
+    table = elf.symbols["cases"] - base
+    wanted = elf.symbols[case] | 1
+    entries = [int.from_bytes(content[at : at + 4], "little") for at in range(table, table + 4 * 32, 4)]
+    return entries.index(wanted)
