@@ -61,7 +61,7 @@ class Bus(Callbacks):
             self._map_read_only(base, len(bytes(content)), uc.UC_PROT_READ, content)
 
     def _map_read_only(self, base: int, size: int, protection: int, memory: Any) -> None:
-        """Map memory whose stores only reach the write hook; Unicorn drops them if the protection is set later."""
+        """Map memory so that stores reach the hook alone: Unicorn drops them if protection comes second."""
         self._engine.mem_map_ptr(base, size, uc.UC_PROT_ALL, memory)
         self._engine.mem_protect(base, size, protection)
 

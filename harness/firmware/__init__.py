@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 from ._elf import Elf, Segment
+from ._layout import BootMode, Component, FirmwareLayout, Region
+from ._reference import Behaviour, application_program, bootloader_program, sources_folder
 from ._toolchain import Program, Toolchain, cache_folder, compile_program, toolchain
 
-__all__ = ["Elf", "Program", "Segment", "Toolchain", "cache_folder", "compile_program", "toolchain"]
+__all__ = [
+    "Behaviour",
+    "BootMode",
+    "Component",
+    "Elf",
+    "FirmwareLayout",
+    "Program",
+    "Region",
+    "Segment",
+    "Toolchain",
+    "application_program",
+    "bootloader_program",
+    "cache_folder",
+    "compile_program",
+    "sources_folder",
+    "toolchain",
+]

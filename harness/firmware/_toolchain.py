@@ -25,6 +25,7 @@ from .._errors import BuildError
 __all__ = ["Program", "Toolchain", "cache_folder", "compile_program", "toolchain"]
 
 _BUILD_SECONDS: Final = 300
+_SCRIPT: Final = "program.ld"
 _COMMON: Final = (
     "-mthumb",
     "-std=c11",
@@ -54,7 +55,8 @@ class Program:
     """What one ELF file is made of.
 
     ``headers`` are folders searched for includes, ``generated`` maps the name of a header
-    to its text, ``defines`` become ``-Dname=value``. ``cpu`` is a gcc ``-mcpu`` name;
+    to its text, ``defines`` become ``-Dname=value``,
+    ``linker_symbols`` can be used in the linker script. ``cpu`` is a gcc ``-mcpu`` name;
     ``hard_float`` passes floating-point arguments in FPU registers.
     """
 
@@ -89,9 +91,8 @@ def _shared_arguments(program: Program, include: Path) -> list[str]:
         *(str(source) for source in program.sources),
         "-Wl,--gc-sections",
         f"-Wl,-e,{program.entry}",
-        *(f"-Wl,--defsym={name}={value:#x}" for name, value in sorted(program.linker_symbols.items())),
         "-T",
-        str(program.linker_script),
+        str(include / _SCRIPT),
     ]
 
 
@@ -161,13 +162,14 @@ def _key(program: Program, compiler: Toolchain) -> str:
             digest.update(len(data).to_bytes(4, "little") + data)
 
     add(compiler.identity, *compiler.command(program, Path(), Path()), *_COMMON)
-    for source in (*program.sources, program.linker_script):
+    for source in program.sources:
         add(source.name, source.read_bytes())
     for folder in program.headers:
         for header in sorted(folder.glob("*.h")):
             add(header.name, header.read_bytes())
     for name, text in sorted(program.generated.items()):
         add(name, text)
+    add(_linker_script(program))
     return digest.hexdigest()[:24]
 
 
@@ -188,12 +190,18 @@ def compile_program(program: Program, compiler: Toolchain | None = None) -> Path
     return output
 
 
+def _linker_script(program: Program) -> str:
+    """The script behind its symbols: not every linker takes them on the command line."""
+    symbols = [f"{name} = {value:#x};\n" for name, value in sorted(program.linker_symbols.items())]
+    return "".join(symbols) + program.linker_script.read_text(encoding="utf-8")
+
+
 def _compile(program: Program, compiler: Toolchain, output: Path) -> None:
     work = output.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
-        for name, text in program.generated.items():
+        for name, text in {**program.generated, _SCRIPT: _linker_script(program)}.items():
             (work / name).write_text(text, encoding="utf-8")
         part = work / "program.elf"
         command = compiler.command(program, work, part)

@@ -1,0 +1,7 @@
+/* Facts of the SoC that programs are built with. */
+#ifndef SOC_H
+#define SOC_H
+
+#define UART0_IRQ 2 /* UARTE0 at 0x40002000: the peripheral ID is the interrupt number */
+
+#endif

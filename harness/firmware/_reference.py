@@ -1,0 +1,110 @@
+"""The reference firmware of this project as programs to compile: bootloader and application for a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from .._errors import BuildError
+from ._layout import FirmwareLayout, Region
+from ._monocypher import monocypher_folder
+from ._toolchain import Program
+
+__all__ = ["Behaviour", "application_program", "bootloader_program", "sources_folder"]
+
+
+class Behaviour(StrEnum):
+    """How an application image behaves; all but the first are ways to be bad."""
+
+    GOOD = "good"
+    SELF_TEST_FAILS = "self_test_fails"
+    NEVER_CONFIRMS = "never_confirms"
+    HANGS = "hangs"
+    CRASHES = "crashes"
+
+
+@dataclass(frozen=True, slots=True)
+class _Chip:
+    cpu: str
+    ram: Region
+
+
+_CHIPS: Final = {"nrf52840": _Chip("cortex-m4", Region(0x20000000, 0x40000))}
+
+
+def sources_folder() -> Path:
+    """The folder `firmware` of a checkout, or its copy in an installed package."""
+    package = Path(__file__).parent.parent
+    for folder in (package.parent / "firmware", package / "_data" / "firmware"):
+        if (folder / "port" / "port.h").exists():
+            return folder
+    raise BuildError("the firmware sources are not there", remedy="install the package again")
+
+
+def _program(
+    name: str,
+    layout: FirmwareLayout,
+    part: str,
+    flash: Region,
+    defines: Mapping[str, str | int],
+    extra: tuple[Path, ...] = (),
+) -> Program:
+    try:
+        chip = _CHIPS[layout.soc]
+    except KeyError:
+        raise BuildError(
+            f"the reference firmware has no port for {layout.soc}", expected=", ".join(_CHIPS)
+        ) from None
+    root = sources_folder()
+    port = root / "port"
+    return Program(
+        name=f"{layout.board}-{name}",
+        cpu=chip.cpu,
+        sources=[
+            *sorted((root / part).glob("*.c")),
+            *sorted((root / "lib").glob("*.c")),
+            port / "startup.c",
+            port / layout.soc / "port.c",
+            *extra,
+        ],
+        linker_script=port / "link.ld",
+        headers=[root / part, root / "lib", port, port / layout.soc, *{folder.parent for folder in extra}],
+        generated={"board_config.h": layout.header()},
+        defines=defines,
+        linker_symbols={
+            "FLASH_ORIGIN": flash.address,
+            "FLASH_SIZE": flash.size,
+            "RAM_ORIGIN": chip.ram.address,
+            "RAM_SIZE": chip.ram.size,
+        },
+    )
+
+
+def bootloader_program(layout: FirmwareLayout, *, options: Mapping[str, int] | None = None) -> Program:
+    """The bootloader. ``options`` are further C defines, such as ``DEFECT_name``."""
+    return _program(
+        "bootloader",
+        layout,
+        "bootloader",
+        layout.bootloader,
+        options or {},
+        (monocypher_folder() / "monocypher.c",),
+    )
+
+
+def application_program(
+    layout: FirmwareLayout, behaviour: Behaviour = Behaviour.GOOD, *, options: Mapping[str, int] | None = None
+) -> Program:
+    """The application for the primary slot of the first component, to be signed by the caller."""
+    slot = layout.components[0].primary
+    body = Region(slot.address + layout.header_size, slot.size - layout.header_size)
+    return _program(
+        f"app-{behaviour}",
+        layout,
+        "app",
+        body,
+        {f"BEHAVIOUR_{behaviour.upper()}": 1, **(options or {})},
+    )
