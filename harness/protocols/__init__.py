@@ -1,0 +1,111 @@
+"""How updates travel: CoAP over UDP and serial lines, LwM2M, firmware update objects.
+
+Everything public is importable from here. Nothing is loaded before it is asked
+for, because aiocoap is slow to import and pytest runs without protocols never need it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from harness.protocols._blockwise import BLOCK_SIZES, Transfer
+    from harness.protocols._component import PushOutcome, UpdatableComponent
+    from harness.protocols._device import Answer, Device
+    from harness.protocols._node import Retransmission
+    from harness.protocols._observation import Observation
+    from harness.protocols._publication import Publication
+    from harness.protocols._registry import RegisteredObject, Registration
+    from harness.protocols._server import Lwm2mServer
+    from harness.protocols.content import ContentFormat, Link, ObjectLink, Path, ResourceType
+    from harness.protocols.firmware import AdvancedFirmwareUpdate, FirmwareUpdate, components_of
+    from harness.protocols.links import FrameLink
+    from harness.protocols.objects import OBJECTS, ObjectDefinition, ResourceDefinition
+    from harness.protocols.update_report import ComponentReport, UpdateReport, confirm_update
+    from harness.protocols.update_rules import (
+        LEGALITY,
+        STARTS,
+        TRANSITIONS,
+        Effect,
+        Operation,
+        UpdateResult,
+        UpdateState,
+        UpdateStatus,
+    )
+
+__all__ = [
+    "BLOCK_SIZES",
+    "LEGALITY",
+    "OBJECTS",
+    "STARTS",
+    "TRANSITIONS",
+    "AdvancedFirmwareUpdate",
+    "Answer",
+    "ComponentReport",
+    "ContentFormat",
+    "Device",
+    "Effect",
+    "FirmwareUpdate",
+    "FrameLink",
+    "Link",
+    "Lwm2mServer",
+    "ObjectDefinition",
+    "ObjectLink",
+    "Observation",
+    "Operation",
+    "Path",
+    "Publication",
+    "PushOutcome",
+    "RegisteredObject",
+    "Registration",
+    "ResourceDefinition",
+    "ResourceType",
+    "Retransmission",
+    "Transfer",
+    "UpdatableComponent",
+    "UpdateReport",
+    "UpdateResult",
+    "UpdateState",
+    "UpdateStatus",
+    "components_of",
+    "confirm_update",
+]
+
+_HOMES: Final = {
+    "_blockwise": ("BLOCK_SIZES", "Transfer"),
+    "_component": ("PushOutcome", "UpdatableComponent"),
+    "_device": ("Answer", "Device"),
+    "_node": ("Retransmission",),
+    "_observation": ("Observation",),
+    "_publication": ("Publication",),
+    "_registry": ("RegisteredObject", "Registration"),
+    "_server": ("Lwm2mServer",),
+    "content": ("ContentFormat", "Link", "ObjectLink", "Path", "ResourceType"),
+    "firmware": ("AdvancedFirmwareUpdate", "FirmwareUpdate", "components_of"),
+    "links": ("FrameLink",),
+    "objects": ("OBJECTS", "ObjectDefinition", "ResourceDefinition"),
+    "update_report": ("ComponentReport", "UpdateReport", "confirm_update"),
+    "update_rules": (
+        "LEGALITY",
+        "STARTS",
+        "TRANSITIONS",
+        "Effect",
+        "Operation",
+        "UpdateResult",
+        "UpdateState",
+        "UpdateStatus",
+    ),
+}
+_MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

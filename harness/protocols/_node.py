@@ -1,0 +1,343 @@
+"""One CoAP endpoint: an aiocoap context with one transport, and bounded requests on it.
+
+Requests go through aiocoap's Pipe instead of its Request and BlockwiseRequest
+objects. Those wait for ever once an empty acknowledgement came, take 2.31 for
+the end of a transfer, and keep observations only as long as somebody holds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiocoap import error
+from aiocoap.message import Message
+from aiocoap.numbers.constants import TransportTuning
+from aiocoap.pipe import Pipe, error_to_message
+from aiocoap.protocol import Context
+
+from harness._deadline import Deadline
+from harness._errors import DeadlineExceeded, PortError, ProtocolError, RegistrationError
+from harness.protocols._transport import Heard, Interface, LinkInterface, PeerAddress, PeerGone, UdpInterface
+from harness.protocols.links import FrameLink
+
+__all__ = ["MessageIds", "Node", "Retransmission", "describe"]
+
+EXCHANGE_LIFETIME: Final = 247.0
+"""Seconds for which a receiver remembers a message id (RFC 7252 section 4.8.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmission:
+    """How requests are repeated until they are acknowledged (RFC 7252 section 4.8).
+
+    The first repetition follows after ``ack_timeout`` seconds, times a random factor
+    up to ``random_factor``; each further one after twice as long.
+    """
+
+    ack_timeout: float = 2.0
+    random_factor: float = 1.5
+    max_retransmit: int = 4
+
+    def tuning(self) -> Any:
+        """Return the same for aiocoap."""
+        tuning = TransportTuning()
+        tuning.ACK_TIMEOUT = self.ack_timeout
+        tuning.ACK_RANDOM_FACTOR = self.random_factor
+        tuning.MAX_RETRANSMIT = self.max_retransmit
+        tuning.reliability = True
+        return tuning
+
+
+class MessageIds:
+    """Keeps a sender from using a message id again while its peers still remember it.
+
+    aiocoap counts 16 bits per context. The 65537th message within 247 s gets the
+    answer of the first one, or none. Sending is put off until enough ids are free.
+    """
+
+    def __init__(self, *, capacity: int = 65536 - 1024, lifetime: float = EXCHANGE_LIFETIME) -> None:
+        self.capacity = capacity
+        self.lifetime = lifetime
+        self._next: int | None = None
+        self._total = 0
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def wait_needed(self, next_id: int, now: float) -> float:
+        """Return the seconds to wait before ``next_id`` may be used, at the time ``now``."""
+        if self._next is not None:
+            self._total += (next_id - self._next) & 0xFFFF
+        self._next = next_id
+        # A mark stands for what is sent within one grain after it.
+        grain = self.lifetime / 250
+        if not self._marks or now - self._marks[-1][0] >= grain:
+            self._marks.append((now, self._total))
+        while len(self._marks) > 1 and now - self._marks[0][0] > self.lifetime + grain:
+            self._marks.popleft()
+        if self._total - self._marks[0][1] < self.capacity:
+            return 0.0
+        return max(0.001, self._marks[0][0] + self.lifetime + grain - now)
+
+
+class _Context(Context):  # type: ignore[misc]  # aiocoap has no types
+    """A context whose handlers may be cancelled before they began.
+
+    aiocoap creates the handler's coroutine outside of its task. When a device uses a
+    token twice in quick succession, or the context ends, that one is never awaited.
+    """
+
+    def render_to_pipe(self, pipe: Any) -> None:
+        """Let the site answer a request."""
+        answers = error_to_message(pipe, self.log)
+
+        async def answer() -> None:
+            try:
+                await self.serversite.render_to_pipe(answers)
+            except Exception as problem:  # whatever it is, the device gets its 5.00
+                answers.add_exception(problem)
+
+        task = self.loop.create_task(answer())
+        answers.on_interest_end(task.cancel)
+
+
+class Node:
+    """A context with its one transport. Lives in one event loop."""
+
+    def __init__(self, context: Any, retransmission: Retransmission) -> None:
+        self._context = context
+        self._tuning = retransmission.tuning()
+        self._interface: Interface | None = None
+        self._busy: dict[PeerAddress, asyncio.Event] = {}
+        self.message_ids = MessageIds()
+
+    @classmethod
+    async def on_link(
+        cls,
+        site: object,
+        link: FrameLink,
+        *,
+        retransmission: Retransmission,
+        lost: Callable[[Exception | None], None] | None = None,
+    ) -> tuple[Node, PeerAddress]:
+        """Open a node on a slipmux link; also return the address of its one peer."""
+
+        async def build(manager: Any) -> LinkInterface:
+            return LinkInterface(manager, link, lost)
+
+        self = await cls._open(site, build, retransmission)
+        assert isinstance(self._interface, LinkInterface)
+        return self, self._interface.remote
+
+    @classmethod
+    async def on_udp(cls, site: object, host: str, port: int, *, retransmission: Retransmission) -> Node:
+        """Open a node on a UDP socket. Raises PortError."""
+
+        async def build(manager: Any) -> UdpInterface:
+            return await UdpInterface.bind(manager, host, port)
+
+        return await cls._open(site, build, retransmission)
+
+    @classmethod
+    async def _open(cls, site: object, build: Any, retransmission: Retransmission) -> Node:
+        context = _Context(
+            loop=asyncio.get_running_loop(), serversite=site, loggername="harness.protocols.coap"
+        )
+        self = cls(context, retransmission)
+
+        async def remember(manager: Any) -> Interface:
+            self._interface = await build(manager)
+            return self._interface
+
+        await context._append_tokenmanaged_messagemanaged_transport(remember)
+        return self
+
+    @property
+    def interface(self) -> Interface:
+        """The transport."""
+        assert self._interface is not None
+        return self._interface
+
+    @property
+    def udp_address(self) -> tuple[str, int]:
+        """Host and port of the UDP socket."""
+        assert isinstance(self._interface, UdpInterface)
+        return self._interface.address
+
+    async def close(self) -> None:
+        """End all requests and the transport."""
+        await self._context.shutdown()
+
+    def start(
+        self, message: Message, on_event: Callable[[Any], bool], *, token: bytes | None = None
+    ) -> Callable[[], None]:
+        """Send a request and pass its events on; return what ends the interest in them.
+
+        With ``token`` the request takes over that token, as the end of an observation
+        must (RFC 7641 section 3.6).
+        """
+        pipe = Pipe(message, self._context.log)
+        stop: Callable[[], None] = pipe.on_event(on_event)
+        if self.interface.closed:
+            pipe.add_exception(PeerGone("the transport is closed"))
+            return stop
+        (tokens,) = self._context.request_interfaces
+        if token is None:
+            tokens.request(pipe)
+        else:
+            message.token = token
+            tokens.outgoing_requests[token, message.remote] = pipe
+            pipe.on_interest_end(lambda: tokens.outgoing_requests.pop((token, message.remote), None))
+            tokens.token_interface.send_message(message, lambda: pipe.add_exception(error.MessageError()))
+        return stop
+
+    def keep(self, message: Message, on_event: Callable[[Any], bool]) -> Callable[[], None]:
+        """Go on receiving notifications for an observation whose pipe an error has ended."""
+        pipe = Pipe(message, self._context.log)
+        stop: Callable[[], None] = pipe.on_event(on_event)
+        (tokens,) = self._context.request_interfaces
+        key = (message.token, message.remote)
+        tokens.outgoing_requests[key] = pipe
+        pipe.on_interest_end(lambda: tokens.outgoing_requests.pop(key, None))
+        return stop
+
+    def prepare(self, message: Message, remote: PeerAddress) -> Message:
+        """Address a request and give it the node's tuning."""
+        message.remote = remote
+        message.transport_tuning = self._tuning
+        return message
+
+    async def exchange(
+        self,
+        message: Message,
+        remote: PeerAddress,
+        deadline: Deadline,
+        label: str,
+        *,
+        token: bytes | None = None,
+        exclusive: bool = False,
+    ) -> Message:
+        """Send a request and return its answer, whatever the code.
+
+        ``label`` names request and device in errors. Raises DeadlineExceeded without
+        an answer in time, RegistrationError when the device registered anew meanwhile,
+        PortError when the link is gone, ProtocolError when the device answered with a
+        reset.
+        """
+        self.prepare(message, remote)
+        await self._admit(message, deadline, label, exclusive=exclusive)
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+        def on_event(event: Any) -> bool:
+            if answer.done():
+                pass
+            elif event.exception is not None:
+                answer.set_exception(event.exception)
+            elif event.message is not None:
+                answer.set_result(event.message)
+            return False
+
+        began = time.monotonic()
+        stop = self.start(message, on_event, token=token)
+        try:
+            return await asyncio.wait_for(answer, deadline.remaining)
+        except TimeoutError as problem:
+            raise self.unanswered(message, deadline, label, began) from problem
+        except error.Error as problem:
+            raise self.translate(problem, message, deadline, label, began) from problem
+        finally:
+            stop()
+            if not answer.done() or answer.cancelled():
+                self.interface.withdraw(message)
+
+    def unanswered(self, message: Message, deadline: Deadline, label: str, began: float) -> DeadlineExceeded:
+        """Build the error for a request that nobody answered, with all that is known about it."""
+        return self._give_up(message, deadline, label, began, self.interface.progress(message))
+
+    def _give_up(
+        self, message: Message, deadline: Deadline, label: str, began: float, progress: str
+    ) -> DeadlineExceeded:
+        last = self.interface.sent.get(message.remote)
+        heard = self.interface.heard.get(message.remote, Heard())
+        took = time.monotonic() - began
+        sent = describe(last) if last is not None else "nothing"
+        return deadline.exceeded(
+            f"an answer to {label}",
+            where=label,
+            seen=f"{progress}, given up after {took:.1f} s; last sent: {sent}; {heard}",
+        )
+
+    def translate(
+        self, problem: Exception, message: Message, deadline: Deadline, label: str, began: float
+    ) -> Exception:
+        """Say an aiocoap error in terms of this project."""
+        if isinstance(problem, PeerGone):
+            kind = PortError if self.interface.closed else RegistrationError
+            return kind(f"the request ended without an answer: {problem}", where=label)
+        if isinstance(problem, error.MessageError):
+            return ProtocolError(
+                "the device answered with a reset", where=label, remedy="see whether it knows this server"
+            )
+        if isinstance(problem, error.LibraryShutdown):
+            return PortError("the server was closed while it waited for an answer", where=label)
+        return self._give_up(message, deadline, label, began, f"no acknowledgement ({problem})")
+
+    async def _admit(self, message: Message, deadline: Deadline, label: str, *, exclusive: bool) -> None:
+        """Wait until a request may be sent: message ids are free, and no push is under way."""
+        if not exclusive:
+            await self.idle(message.remote, deadline, label)
+        while wait := self.message_ids.wait_needed(self.interface.manager.message_id, time.monotonic()):
+            if wait > deadline.remaining:
+                raise deadline.exceeded(
+                    "a free CoAP message id",
+                    where=label,
+                    seen=f"{self.message_ids.capacity} ids used within {self.message_ids.lifetime:g} s",
+                    remedy="use larger blocks, poll less often",
+                )
+            await asyncio.sleep(wait)
+        if deadline.expired:
+            raise deadline.exceeded(
+                f"an answer to {label}", where=label, seen="the deadline had passed before anything was sent"
+            )
+
+    async def idle(self, remote: PeerAddress, deadline: Deadline, label: str) -> None:
+        """Wait until no block-wise write to a device is under way."""
+        while (busy := self._busy.get(remote)) is not None:
+            try:
+                await asyncio.wait_for(busy.wait(), deadline.remaining)
+            except TimeoutError as problem:
+                raise deadline.exceeded(
+                    "the end of a block-wise write to the same device", where=label, seen="it still goes on"
+                ) from problem
+
+    def reserve(self, remote: PeerAddress) -> Callable[[], None] | None:
+        """Keep other requests off a device during a block-wise write; None when it is taken already.
+
+        Devices answer 5.03 to everything else until the last block has come. Calling
+        the result lets the other requests go.
+        """
+        if remote in self._busy:
+            return None
+        event = self._busy[remote] = asyncio.Event()
+
+        def release() -> None:
+            self._busy.pop(remote, None)
+            event.set()
+
+        return release
+
+
+def describe(message: Message) -> str:
+    """Name a message in an error: type, code, path, block and message id."""
+    block = message.opt.block1 or message.opt.block2
+    parts = [
+        message.mtype.name if message.mtype is not None else "",
+        message.code.name if message.code.is_request() else message.code.dotted,
+        "/" + "/".join(message.opt.uri_path),
+        f"block {block.block_number} of {block.size} bytes" if block is not None else "",
+        f"mid {message.mid:#06x}" if message.mid is not None else "",
+    ]
+    return " ".join(filter(None, parts))

@@ -1,0 +1,252 @@
+"""The LwM2M server that devices under test register with."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from harness._deadline import Deadline
+from harness._errors import PortError
+from harness.protocols._device import Device
+from harness.protocols._node import Node, Retransmission
+from harness.protocols._portal import LoopThread
+from harness.protocols._publication import Publication
+from harness.protocols._registry import Book, Entry, Registration
+from harness.protocols._site import Site
+from harness.protocols.objects import OBJECTS, ObjectDefinition
+
+if TYPE_CHECKING:
+    from harness.protocols._transport import PeerAddress
+    from harness.protocols.links import FrameLink
+
+__all__ = ["Lwm2mServer"]
+
+_PUBLISHED_UNDER: Final = "fw"
+
+
+class Lwm2mServer:
+    """An LwM2M 1.1 server on UDP and on any number of slipmux links.
+
+    It runs from construction to :meth:`close`, in one thread of its own. ``host`` is
+    a numeric address to listen on, None for no UDP; port 0 takes a free one.
+    ``lifetime_margin`` seconds are granted after a registration's lifetime: the
+    update that renews it may be a repetition. ``timeout`` seconds is the deadline of
+    requests that name none.
+
+    Raises PortError when the port is taken. Devices are reached with :meth:`device`.
+    There is no bootstrap, no Send and no DTLS, and requests to devices in queue mode
+    go out at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        lifetime_margin: float = 10.0,
+        timeout: float = 10.0,
+        retransmission: Retransmission | None = None,
+        objects: Mapping[int, ObjectDefinition] = OBJECTS,
+    ) -> None:
+        self.timeout = timeout
+        self.objects = objects
+        self._margin = lifetime_margin
+        self._retransmission = retransmission or Retransmission()
+        self._book = Book()
+        self._publications: dict[tuple[str, ...], Publication] = {}
+        self._names = itertools.count(1)
+        self._links: dict[int, tuple[Node, PeerAddress]] = {}  # by identity: names may be alike
+        self._endings: set[asyncio.Future[None]] = set()
+        self._expiries: dict[Entry, asyncio.TimerHandle] = {}
+        self._udp: Node | None = None
+        self._loop = LoopThread()
+        try:
+            if host is not None:
+                self._udp = self._loop.run(self._open_udp, host, port)
+        except BaseException:
+            self._loop.close()
+            raise
+
+    # -- transports
+
+    async def _open_udp(self, host: str, port: int) -> Node:
+        site = self._site()
+        site.node = await Node.on_udp(site, host, port, retransmission=self._retransmission)
+        return site.node
+
+    def _site(self) -> Site:
+        return Site(self._book, self._publications, self._watch_lifetime)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the UDP socket. Raises PortError when there is none."""
+        if self._udp is None:
+            raise PortError("the server was started without UDP", remedy="give it a host")
+        return self._udp.udp_address
+
+    @property
+    def uri(self) -> str:
+        """What devices are configured with, for example ``coap://127.0.0.1:49152``."""
+        host, port = self.address
+        return f"coap://[{host}]:{port}" if ":" in host else f"coap://{host}:{port}"
+
+    def attach(self, link: FrameLink) -> None:
+        """Serve a device behind a serial line. The link stays its owner's to close.
+
+        Raises ValueError when it is attached already.
+        """
+        self._loop.run(self._attach, link)
+
+    async def _attach(self, link: FrameLink) -> None:
+        if id(link) in self._links:
+            raise ValueError(f"the link {link.name!r} is attached already")
+        site = self._site()
+
+        def lost(reason: Exception | None) -> None:
+            ending = asyncio.ensure_future(
+                self._leave(link, f"the link closed: {reason or 'its owner ended it'}")
+            )
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+
+        site.node, remote = await Node.on_link(site, link, retransmission=self._retransmission, lost=lost)
+        self._links[id(link)] = site.node, remote
+
+    def detach(self, link: FrameLink) -> None:
+        """Stop serving a link; its registrations end. Nothing happens if it was not attached."""
+        self._loop.run(self._leave, link, "the link was detached")
+
+    async def _leave(self, link: FrameLink, reason: str) -> None:
+        node, _ = self._links.pop(id(link), (None, None))
+        if node is not None:
+            self._end_all(node, reason)
+            await node.close()
+
+    def _end_all(self, node: Node, reason: str) -> None:
+        for entry in self._book.entries():
+            if entry.node is node:
+                self._book.end(entry, reason)
+
+    def device_was_reset(self, link: FrameLink) -> None:
+        """Take what comes next on a link for new, even if it repeats the bytes of an earlier message.
+
+        Firmware without entropy registers with the very same bytes after each start.
+        The server notices by itself when anything else was heard in between; whoever
+        resets or cuts power right after a registration says so here.
+        """
+        self._loop.run(self._forget, link)
+
+    async def _forget(self, link: FrameLink) -> None:
+        if id(link) in self._links:
+            node, remote = self._links[id(link)]
+            node.interface.forget(remote)
+
+    # -- registrations
+
+    def wait_registration(
+        self,
+        endpoint: str | None = None,
+        *,
+        after: Registration | int | None = None,
+        deadline: float | Deadline,
+    ) -> Registration:
+        """Wait until a device is registered, and return its registration.
+
+        ``after`` is a registration, or its sequence number, that the wanted one has to
+        be later than: with the registration from before a reboot, only the one after
+        it counts. Without ``endpoint`` any device will do. Raises DeadlineExceeded.
+        """
+        sequence = after.sequence if isinstance(after, Registration) else after or 0
+        return self._book.wait(endpoint, sequence, Deadline.of(deadline))
+
+    def wait_unregistered(self, registration: Registration, *, deadline: float | Deadline) -> None:
+        """Wait until a registration ended: replaced, removed, expired. Raises DeadlineExceeded."""
+        self._book.wait_end(registration, Deadline.of(deadline))
+
+    def registration(self, endpoint: str) -> Registration:
+        """Return the registration of a device. Raises RegistrationError when it has none."""
+        return self._book.current(endpoint).registration
+
+    @property
+    def registrations(self) -> tuple[Registration, ...]:
+        """Everything that is registered at the moment."""
+        return self._book.registrations()
+
+    def device(self, endpoint: str | Registration) -> Device:
+        """Return a handle for requests to a device, valid across its registrations."""
+        name = endpoint.endpoint if isinstance(endpoint, Registration) else endpoint
+        return Device(name, self._book, self._loop, self.objects, self.timeout)
+
+    def _watch_lifetime(self, entry: Entry) -> None:
+        """Start the clock of a registration anew; called in the loop."""
+        timer = self._expiries.pop(entry, None)
+        if timer is not None:
+            timer.cancel()
+        for ended in [e for e in self._expiries if e.ended is not None]:
+            self._expiries.pop(ended).cancel()
+        lifetime = entry.registration.lifetime
+
+        def expire() -> None:
+            self._expiries.pop(entry, None)
+            self._book.end(entry, f"its lifetime of {lifetime} s and {self._margin:g} s more have passed")
+
+        self._expiries[entry] = asyncio.get_running_loop().call_later(lifetime + self._margin, expire)
+
+    # -- files
+
+    def publish(self, body: bytes, *, name: str | None = None, max_block_size: int = 1024) -> Publication:
+        """Serve ``body`` to every device under ``/fw/<name>``, for it to pull.
+
+        Raises ValueError for a name that is in use and for impossible block sizes.
+        """
+        path = (_PUBLISHED_UNDER, name or str(next(self._names)))
+        if path in self._publications and not self._publications[path].closed:
+            raise ValueError(f"/{'/'.join(path)} is published already")
+        publication = Publication(path, body, max_block_size=max_block_size)
+        self._publications[path] = publication
+        return publication
+
+    def uri_for(self, publication: Publication, device: Device | Registration | str) -> str:
+        """Return the URI under which a device reaches a publication, over the path it registered on.
+
+        Raises RegistrationError when it is not registered.
+        """
+        endpoint = device if isinstance(device, str) else device.endpoint
+        entry = self._book.current(endpoint)
+        return f"{entry.remote.uri_base_local}/{'/'.join(publication.path)}"
+
+    # -- the end
+
+    def close(self) -> None:
+        """Leave all links, close the socket and end the thread."""
+        if self._loop.closed:
+            return
+        try:
+            self._loop.run(self._close)
+        finally:
+            self._loop.close()
+
+    async def _close(self) -> None:
+        for entry in self._book.entries():
+            self._book.end(entry, "the server was closed")
+        for timer in self._expiries.values():
+            timer.cancel()
+        self._expiries.clear()
+        nodes = [node for node, _ in self._links.values()]
+        if self._udp is not None:
+            nodes.append(self._udp)
+        self._links.clear()
+        for node in nodes:
+            await node.close()
+        await asyncio.gather(*self._endings)
+
+    def __enter__(self) -> Lwm2mServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,320 @@
+"""A device that exists in this process: an LwM2M client with components to update."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiocoap.message import Message
+from aiocoap.numbers.codes import CONTENT, CREATED, DELETE, GET, POST
+
+from harness._deadline import Deadline
+from harness._errors import HarnessError, RegistrationError
+from harness.protocols._node import Node, Retransmission
+from harness.protocols._portal import LoopThread
+from harness.protocols._transport import PeerAddress, UdpInterface
+from harness.protocols.content import ContentFormat, Link, Path, Value, encode_links
+from harness.protocols.links import FrameLink
+from harness.protocols.testing._machine import Component, Flash
+from harness.protocols.testing._resources import Faults, Resources
+from harness.protocols.update_rules import UpdateResult, UpdateState
+
+__all__ = ["StandIn"]
+
+_REQUEST_SECONDS: Final = 5.0
+_PULL_BLOCK_EXPONENT: Final = 6
+
+
+class StandIn:
+    """A stand-in for a device under test: boots, registers, is updated, reboots.
+
+    It talks over real transports: ``server`` is a URI to reach over UDP, ``link`` a
+    slipmux line; exactly one is given. Components are named by ``components`` and
+    take images from :func:`make_image`. Updates need ``update_seconds`` and a reboot.
+
+    With ``entropy`` false every boot uses the same message ids and tokens again, as
+    small firmware does. ``faults`` makes it misbehave; ``requests`` is what it was
+    asked since it booted. Close it, or use ``with``.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = "stand-in",
+        *,
+        server: str | None = None,
+        link: FrameLink | None = None,
+        components: Iterable[str] = ("application", "bootloader"),
+        version: str = "1.0.0",
+        lifetime: int = 300,
+        entropy: bool = True,
+        update_seconds: float = 0.01,
+        faults: Faults | None = None,
+    ) -> None:
+        if (server is None) == (link is None):
+            raise ValueError("a stand-in needs either a server's URI or a link")
+        self.endpoint = endpoint
+        self.lifetime = lifetime
+        self.entropy = entropy
+        self.faults = faults or Faults()
+        self.flash = Flash(components, version)
+        self.settings = _settings(endpoint, lifetime)
+        self.location: tuple[str, ...] = ()
+        self._server = server
+        self._link = link
+        self._update_seconds = update_seconds
+        self._node: Node | None = None
+        self._remote: PeerAddress | None = None
+        self._resources: Resources | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = LoopThread()
+        try:
+            self._loop.run(self._boot)
+        except BaseException:
+            self.close()
+            raise
+
+    # -- what a test does to it
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """Methods and paths of all requests since the last boot."""
+        return list(self._resources.log) if self._resources is not None else []
+
+    @property
+    def components(self) -> list[Component]:
+        """The components of object 33629, as they are in flash."""
+        return self.flash.components
+
+    def reboot(self) -> None:
+        """Restart and register again."""
+        self._loop.run(self._restart)
+
+    def power_off(self) -> None:
+        """Fall silent, without a word to anybody."""
+        self._loop.run(self._halt)
+
+    def power_on(self) -> None:
+        """Boot after :meth:`power_off`."""
+        self._loop.run(self._power_on)
+
+    def update_registration(self, *, lifetime: int | None = None) -> None:
+        """Send a registration update. Raises RegistrationError when it is refused."""
+        self._loop.run(self._update_registration, lifetime)
+
+    def deregister(self) -> None:
+        """De-register, and stay silent afterwards."""
+        self._loop.run(self._deregister)
+
+    def set_value(self, path: str, value: Value) -> None:
+        """Change a resource, and notify whoever observes it."""
+        self._loop.run(self._set_value, Path.of(path), value)
+
+    def request(self, method: str, path: str, *, query: tuple[str, ...] = (), payload: bytes = b"") -> str:
+        """Send any request to the server and return the code of the answer."""
+        return self._loop.run(self._request, method, path, query, payload)
+
+    def close(self) -> None:
+        """Power off and end the thread."""
+        if not self._loop.closed:
+            try:
+                self._loop.run(self._halt)
+            finally:
+                self._loop.close()
+
+    def __enter__(self) -> StandIn:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what it does by itself
+
+    async def _boot(self) -> None:
+        self._resources = Resources(
+            self.flash, self.settings, self.faults, self._begin_update, self._begin_pull, self._begin_reboot
+        )
+        retransmission = Retransmission()
+        if self._link is not None:
+            self._node, self._remote = await Node.on_link(
+                self._resources, self._link, retransmission=retransmission
+            )
+        else:
+            where = urlsplit(self._server or "")
+            host = "::1" if ":" in (where.hostname or "") else "127.0.0.1"
+            self._node = await Node.on_udp(self._resources, host, 0, retransmission=retransmission)
+            interface = self._node.interface
+            assert isinstance(interface, UdpInterface)
+            self._remote = interface.peer(where.hostname or "", where.port or 5683)
+        if not self.entropy:
+            self._node.interface.manager.message_id = 0
+            self._node.interface.manager.token_manager._token = 0
+        await self._register()
+        if self.flash.single.state is UpdateState.DOWNLOADING:
+            self._begin_pull(self.flash.single)
+
+    async def _exchange(self, message: Message) -> Message:
+        assert self._node is not None
+        assert self._remote is not None
+        label = f"{message.code.name} by {self.endpoint!r}"
+        return await self._node.exchange(message, self._remote, Deadline(_REQUEST_SECONDS), label)
+
+    async def _register(self) -> None:
+        message = Message(code=POST, payload=self._object_list())
+        message.opt.uri_path = ("rd",)
+        message.opt.uri_query = (f"ep={self.endpoint}", f"lt={self.lifetime}", "lwm2m=1.1", "b=U")
+        message.opt.content_format = int(ContentFormat.LINK)
+        answer = await self._exchange(message)
+        if answer.code != CREATED:
+            raise RegistrationError("the server refused the stand-in", found=answer.code.dotted)
+        self.location = tuple(answer.opt.location_path)
+
+    def _object_list(self) -> bytes:
+        instances = [f"/33629/{i}" for i in range(len(self.flash.components))]
+        root = Link("/", {"rt": "oma.lwm2m", "ct": "110 112 11542"})
+        advanced = Link("/33629", {"ver": "1.0"})
+        return encode_links([root, *map(Link, ("/1/1", "/3/0", "/5/0")), advanced, *map(Link, instances)])
+
+    async def _update_registration(self, lifetime: int | None) -> None:
+        message = Message(code=POST)
+        message.opt.uri_path = self.location
+        if lifetime is not None:
+            message.opt.uri_query = (f"lt={lifetime}",)
+        answer = await self._exchange(message)
+        if answer.code.dotted != "2.04":
+            raise RegistrationError("the server refused an update", found=answer.code.dotted)
+
+    async def _deregister(self) -> None:
+        message = Message(code=DELETE)
+        message.opt.uri_path = self.location
+        await self._exchange(message)
+
+    async def _request(self, method: str, path: str, query: tuple[str, ...], payload: bytes) -> str:
+        message = Message(code={"GET": GET, "POST": POST, "DELETE": DELETE}[method], payload=payload)
+        message.opt.uri_path = tuple(path.strip("/").split("/"))
+        message.opt.uri_query = query
+        return str((await self._exchange(message)).code.dotted)
+
+    async def _halt(self) -> None:
+        for task in tuple(self._tasks):
+            if task is not asyncio.current_task():
+                task.cancel()
+        node, self._node = self._node, None
+        if node is not None:
+            await node.close()
+
+    async def _restart(self) -> None:
+        await self._halt()
+        await self._power_on()
+
+    async def _power_on(self) -> None:
+        self.flash.restart()
+        await self._boot()
+
+    async def _set_value(self, path: Path, value: Value) -> None:
+        self.settings[path] = value
+        if self._resources is not None:
+            self._resources.changed()
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _begin_reboot(self) -> None:
+        self._spawn(self._reboot_soon())
+
+    async def _reboot_soon(self) -> None:
+        await asyncio.sleep(self._update_seconds)
+        with contextlib.suppress(HarnessError):
+            await self._restart()
+
+    def _begin_update(self, chosen: list[Component]) -> bool:
+        """Start an update; return whether the request that asked for it gets an answer."""
+        self._spawn(self._run_update(chosen))
+        return not self.faults.silent_update
+
+    async def _run_update(self, chosen: list[Component]) -> None:
+        await asyncio.sleep(self._update_seconds)
+        if self.faults.never_returns:
+            await self._halt()
+            return
+        if self.faults.stale_result:
+            for component in chosen:
+                component.become(UpdateState.IDLE, UpdateResult.SUCCESS)
+        elif self.faults.rolls_back:
+            self.flash.finish_update(chosen, UpdateResult.UPDATE_FAILED)
+        else:
+            if self.faults.keeps_old_version:
+                for component in chosen:
+                    component.image_version = component.version
+            self.flash.finish_update(chosen, UpdateResult.SUCCESS)
+        with contextlib.suppress(HarnessError):
+            await self._restart()
+
+    def _begin_pull(self, component: Component) -> None:
+        self._spawn(self._pull(component))
+
+    async def _pull(self, component: Component) -> None:
+        try:
+            failure = await self._fetch(component)
+        except HarnessError:
+            failure = UpdateResult.CONNECTION_LOST
+        if component.state is not UpdateState.DOWNLOADING:
+            return
+        if failure is not None:
+            component.become(UpdateState.IDLE, failure)
+        else:
+            component.take(bytes(component.fetched))
+        if self._resources is not None:
+            self._resources.changed()
+
+    async def _fetch(self, component: Component) -> UpdateResult | None:
+        """Fetch an image block by block, going on where an earlier fetch of the same one ended."""
+        path = tuple(filter(None, urlsplit(component.uri).path.split("/")))
+        for number in itertools.count():
+            if number == self.faults.stall_pull_after:
+                await asyncio.Future()
+            message = Message(code=GET)
+            message.opt.uri_path = path
+            size = 16 << _PULL_BLOCK_EXPONENT
+            message.opt.block2 = (len(component.fetched) // size, False, _PULL_BLOCK_EXPONENT)
+            answer = await self._exchange(message)
+            if component.state is not UpdateState.DOWNLOADING:
+                break
+            if answer.code != CONTENT:
+                return UpdateResult.INVALID_URI
+            if component.etag not in (None, answer.opt.etag):
+                component.fetched.clear()
+                component.etag = None
+                continue
+            component.etag = answer.opt.etag
+            component.fetched += answer.payload
+            block = answer.opt.block2
+            if block is None or not block.more:
+                break
+        return None
+
+
+def _settings(endpoint: str, lifetime: int) -> dict[Path, Value]:
+    server, device = Path(1, 1), Path(3, 0)
+    return {
+        server.child(0): 1,
+        server.child(1): lifetime,
+        server.child(6): False,
+        server.child(7): "U",
+        device.child(0): "Stand-in",
+        device.child(1): "in-process",
+        device.child(2): endpoint,
+        device.child(6, 0): 1,
+        device.child(6, 1): 5,
+        device.child(11, 0): 0,
+        device.child(13): 1367491215,
+        device.child(16): "U",
+    }

@@ -1,0 +1,286 @@
+"""The CoAP server inside a stand-in: what it answers to an LwM2M server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiocoap.message import Message
+from aiocoap.numbers.codes import CONTENT, CONTINUE, DELETE, GET, POST, PUT, Code
+
+from harness._errors import CodecError
+from harness.protocols.content import ContentFormat, Link, Path, Value, decode, encode, encode_links
+from harness.protocols.objects import OBJECTS, definition_of, types_of
+from harness.protocols.testing._machine import Component, Flash, Refused
+from harness.protocols.update_rules import UpdateState
+
+__all__ = ["Faults", "Resources"]
+
+_TYPES: Final = types_of(OBJECTS.values())
+_FORMATS: Final = tuple(ContentFormat)
+
+
+@dataclass(slots=True)
+class Faults:
+    """How a stand-in misbehaves; all of it can be changed at any time.
+
+    In general: ``hang`` names paths whose requests get an empty acknowledgement and
+    nothing more, ``delay`` is the seconds it thinks before every answer,
+    ``refused_formats`` are content formats it does not speak, ``max_block_size`` is the
+    block size it asks for.
+
+    In a pull: ``stall_pull_after`` stops asking after that many blocks since the boot.
+
+    In a push: ``continue_at_end`` answers 2.31 to the last block,
+    ``continue_without_block1`` leaves that option out, ``abandon_after`` hangs at the
+    block of that number.
+
+    In an update: ``silent_update`` restarts before it answers, ``never_returns`` does
+    not register again, ``keeps_old_version`` reports success without a new version,
+    ``stale_result`` restarts without having done anything and still shows the success
+    of an earlier update, ``rolls_back`` reports failure.
+    """
+
+    hang: set[str] = field(default_factory=set)
+    delay: float = 0.0
+    refused_formats: set[int] = field(default_factory=set)
+    max_block_size: int = 1024
+    stall_pull_after: int | None = None
+    continue_at_end: bool = False
+    continue_without_block1: bool = False
+    abandon_after: int | None = None
+    silent_update: bool = False
+    never_returns: bool = False
+    keeps_old_version: bool = False
+    stale_result: bool = False
+    rolls_back: bool = False
+
+
+@dataclass(slots=True)
+class _Upload:
+    path: Path
+    data: bytearray
+
+
+class Resources:
+    """Answers requests from flash, settings and faults; ``log`` keeps what was asked."""
+
+    def __init__(
+        self,
+        flash: Flash,
+        settings: dict[Path, Value],
+        faults: Faults,
+        on_update: Callable[[list[Component]], bool],
+        on_pull: Callable[[Component], None],
+        on_reboot: Callable[[], None],
+    ) -> None:
+        self.log: list[tuple[str, str]] = []
+        self._flash = flash
+        self._settings = settings
+        self._faults = faults
+        self._on_update = on_update
+        self._on_pull = on_pull
+        self._on_reboot = on_reboot
+        self._upload: _Upload | None = None
+        self._observers: set[asyncio.Event] = set()
+
+    def changed(self) -> None:
+        """Let observers look again."""
+        for event in self._observers:
+            event.set()
+
+    async def render_to_pipe(self, pipe: Any) -> None:
+        """Answer one request; called by aiocoap."""
+        request = pipe.request
+        try:
+            path = Path.of("/".join(request.opt.uri_path))
+            self.log.append((request.code.name, str(path)))
+            if str(path) in self._faults.hang:
+                await asyncio.Future()
+            if self._faults.delay:
+                await asyncio.sleep(self._faults.delay)
+            if request.code == GET and request.opt.observe == 0:
+                await self._notify(pipe, request, path)
+                return
+            answer = await self._answer(request, path)
+        except Refused as refusal:
+            answer = Message(code=_code(refusal.code))
+        except (CodecError, ValueError):
+            answer = Message(code=_code("4.00"))
+        pipe.add_response(answer, is_last=True)
+        self.changed()
+
+    async def _notify(self, pipe: Any, request: Message, path: Path) -> None:
+        look = asyncio.Event()
+        self._observers.add(look)
+        number = 0
+        last = None
+        try:
+            while True:
+                answer = self._get(request, path)
+                if answer.payload != last:
+                    last = answer.payload
+                    answer.opt.observe = number
+                    number += 1
+                    pipe.add_response(answer, is_last=False)
+                await look.wait()
+                look.clear()
+        finally:
+            self._observers.discard(look)
+
+    async def _answer(self, request: Message, path: Path) -> Message:
+        if self._upload is not None and (request.code != PUT or path != self._upload.path):
+            raise Refused("5.03")
+        if request.code == GET:
+            return self._get(request, path)
+        if request.code == PUT and path.resource_id is not None:
+            return await self._put(request, path)
+        if request.code == POST and path.resource_id is not None:
+            return await self._execute(request, path)
+        if request.code in (PUT, POST) and path.instance_id is not None:
+            self._set(decode(request.payload, int(request.opt.content_format), path, _TYPES))
+            return Message(code=_code("2.04"))
+        raise Refused("4.05" if request.code in (DELETE, POST) else "4.04")
+
+    # -- reading
+
+    def values(self) -> dict[Path, Value]:
+        """Return every readable resource."""
+        values = dict(self._settings)
+        for component in (self._flash.single, *self._flash.components):
+            values |= self._flash.values(component)
+        values[Path(3, 0, 3)] = self._flash.version
+        return values
+
+    def _get(self, request: Message, path: Path) -> Message:
+        accept = request.opt.accept
+        wanted = int(accept) if accept is not None else ContentFormat.TEXT
+        if path.object_id is None or path.object_id == 0:
+            raise Refused("4.01")
+        found = {at: value for at, value in self.values().items() if at in path}
+        definition = definition_of(path)
+        multiple = definition is not None and definition.multiple
+        if not found and not (multiple and path.object_id == 33629):
+            raise Refused("4.05" if definition is not None and not definition.operations.read else "4.04")
+        if wanted == ContentFormat.LINK:
+            targets = sorted({Path(*at.ids[:3]) for at in found})
+            payload = encode_links(Link(str(at)) for at in targets)
+        elif wanted not in _FORMATS or wanted in self._faults.refused_formats:
+            raise Refused("4.06")
+        else:
+            if wanted in (ContentFormat.TEXT, ContentFormat.OPAQUE) and path not in found:
+                raise Refused("4.06")
+            payload = encode(found, wanted, path, _TYPES)
+        return self._slice(request, payload, wanted)
+
+    def _slice(self, request: Message, payload: bytes, content_format: int) -> Message:
+        block = request.opt.block2
+        exponent = 6 if block is None else block.size_exponent
+        offset = 0 if block is None else block.start
+        size = 16 << exponent
+        answer = Message(code=CONTENT, payload=payload[offset : offset + size])
+        answer.opt.content_format = int(content_format)
+        if offset or len(payload) > size:
+            answer.opt.block2 = (offset // size, offset + size < len(payload), exponent)
+        return answer
+
+    # -- writing
+
+    def _set(self, values: dict[Path, Value]) -> None:
+        for at, value in values.items():
+            definition = definition_of(at)
+            if definition is None:
+                raise Refused("4.04")
+            if not definition.operations.write:
+                raise Refused("4.05")
+            component = self._flash.at(at)
+            if component is None:
+                self._settings[at] = value
+            elif at.resource_id == 11 and value in (0, 1, 2):
+                component.severity = int(value)
+            else:
+                raise Refused("4.00")
+
+    async def _put(self, request: Message, path: Path) -> Message:
+        component = self._flash.at(path)
+        if component is not None and path.resource_id == 0:
+            return await self._package(request, path, component)
+        given = request.opt.content_format
+        content_format = ContentFormat.TEXT if given is None else int(given)
+        if content_format in self._faults.refused_formats:
+            raise Refused("4.15")
+        values = decode(request.payload, content_format, path, _TYPES)
+        if component is not None and path.resource_id == 1:
+            uri = str(values[path])
+            if uri:
+                component.start_pull(uri)
+                self._on_pull(component)
+            else:
+                component.reset()
+        else:
+            self._set(values)
+        return Message(code=_code("2.04"))
+
+    async def _package(self, request: Message, path: Path, component: Component) -> Message:
+        block = request.opt.block1
+        if request.opt.content_format not in (None, ContentFormat.OPAQUE):
+            raise Refused("4.15")
+        if block is None or (block.block_number == 0 and not block.more):
+            if request.payload == b"\x00":
+                component.reset()
+            else:
+                self._check_push(component)
+                component.take(request.payload)
+            return Message(code=_code("2.04"))
+        if block.block_number == 0 and self._upload is None:
+            self._check_push(component)
+            self._upload = _Upload(path, bytearray())
+        upload = self._upload
+        if upload is None or block.start != len(upload.data):
+            raise Refused("4.08" if upload is None else "5.03")
+        exponent = min(block.size_exponent, self._faults.max_block_size.bit_length() - 5)
+        upload.data += request.payload
+        if self._faults.abandon_after is not None and block.block_number >= self._faults.abandon_after:
+            await asyncio.Future()
+        last = not block.more
+        if last:
+            self._upload = None
+            component.take(bytes(upload.data))
+        answer = Message(code=CONTINUE if not last or self._faults.continue_at_end else _code("2.04"))
+        if not self._faults.continue_without_block1:
+            answer.opt.block1 = (block.block_number, block.more, exponent)
+        return answer
+
+    def _check_push(self, component: Component) -> None:
+        component.check_push()
+        if self._flash.pulling():
+            raise Refused("4.05")
+
+    # -- executing
+
+    async def _execute(self, request: Message, path: Path) -> Message:
+        component = self._flash.at(path)
+        if path == Path(3, 0, 4):
+            self._on_reboot()
+        elif component is not None and path.resource_id == 10:
+            component.cancel()
+        elif component is not None and path.resource_id == 2:
+            chosen = self._flash.start_update(component, request.payload.decode())
+            if chosen and not self._on_update(chosen):
+                await asyncio.Future()
+        else:
+            definition = definition_of(path)
+            raise Refused("4.04" if definition is None else "4.05")
+        return Message(code=_code("2.04"))
+
+    @property
+    def updating(self) -> bool:
+        """True while any component updates."""
+        return any(c.state is UpdateState.UPDATING for c in self._flash.components)
+
+
+def _code(text: str) -> Code:
+    family, _, detail = text.partition(".")
+    return Code(int(family) << 5 | int(detail))
