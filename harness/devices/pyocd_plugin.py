@@ -1,4 +1,4 @@
-"""What pyOCD finds in the entry point group `pyocd.probe`; the probe itself is loaded when pyOCD asks for it."""
+"""What pyOCD finds in the entry point group `pyocd.probe`. The probe is loaded when pyOCD asks for it."""
 
 from __future__ import annotations
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from ._hot import NEVER, HotPath
 
 __all__ = ["Alarm", "Alarms"]
+
+_when = attrgetter("when")
 
 
 class Alarm:
@@ -20,17 +23,18 @@ class Alarm:
     def at(self, cycle: int) -> None:
         """Fall due at ``cycle`` (or at once, if that is past), instead of whenever it was set to before."""
         self.when = cycle
-        self._alarms.changed()
+        self._alarms.sooner(cycle)
 
     def cancel(self) -> None:
         """Do not fall due."""
-        if self.when != NEVER:
-            self.when = NEVER
-            self._alarms.changed()
+        self.when = NEVER
 
 
 class Alarms:
-    """All alarms of a machine. Those due at the same cycle run in the order in which they were made."""
+    """All alarms of a machine. Those due at the same cycle run in the order in which they were made.
+
+    ``next`` is a cycle before which nothing falls due; after a `cancel` it may be too early.
+    """
 
     def __init__(self) -> None:
         self._hot: HotPath | None = None
@@ -52,22 +56,25 @@ class Alarms:
         self._all.append(alarm)
         return alarm
 
-    def changed(self) -> None:
-        """Find the next event again, and have the CPU stop for it."""
-        self.next = min((alarm.when for alarm in self._all), default=NEVER)
+    def sooner(self, cycle: int) -> None:
+        """Have the CPU stop for an event at this cycle, if none comes before it."""
+        if cycle < self.next:
+            self.next = cycle
+            self._stop_in_time()
+
+    def _stop_in_time(self) -> None:
         if self._hot is not None:
             self._hot.deadline = min(self._hot.deadline, max(self.next - self._hot.skipped, 0))
 
     def run_due(self) -> None:
         """Call what has fallen due, earliest first."""
-        while self.next <= (now := self.now):
-            due = min(self._all, key=lambda alarm: alarm.when)
-            if due.when > now:
-                self.changed()
-                return
+        if self.next > self.now:
+            return
+        while (due := min(self._all, key=_when)).when <= self.now:
             due.when = NEVER
             due.action()
-            self.changed()
+        self.next = due.when
+        self._stop_in_time()
 
     def save(self) -> tuple[int, ...]:
         """When each alarm falls due, in the order they were made."""
@@ -77,4 +84,5 @@ class Alarms:
         """Put back what `save` gave."""
         for alarm, when in zip(self._all, state, strict=True):
             alarm.when = when
-        self.changed()
+        self.next = min(state, default=NEVER)
+        self._stop_in_time()

@@ -422,7 +422,6 @@ class Core:
         outcome = self._execute(count=1)
         hot.waiting = waiting
         hot.rewind(self.registers.pc)
-        self._alarms.changed()
         if outcome is Outcome.ASLEEP:
             hot.instructions += 1
         if self.sleeping:

@@ -219,11 +219,17 @@ typedef struct { /* what Unicorn gives back with an access to a device region */
     uint32_t base;
 } region;
 
+/* Where a page's registers are described; `_hot_native.py` computes the same. */
+static inline uint32_t slot_of(uint32_t address) {
+    const uint32_t page = address >> 12;
+    return (page + (page >> 10)) % DEVICE_SLOTS;
+}
+
 static inline int marked(const uint32_t *bits, uint32_t word) { return bits[word >> 5] >> (word & 31) & 1; }
 
 EXPORT uint64_t hot_device_load(void *uc, uint64_t offset, unsigned size, region *r) {
     const uint32_t address = r->base + (uint32_t)offset, word = (address & 0xFFF) >> 2;
-    const device_page *p = &r->h->devices[(address >> 12) % DEVICE_SLOTS];
+    const device_page *p = &r->h->devices[slot_of(address)];
     (void)uc;
     if (p->page != address >> 12 || !marked(p->quiet, word) || (address & 3) + size > 4)
         return r->h->load(address, size);
@@ -233,7 +239,7 @@ EXPORT uint64_t hot_device_load(void *uc, uint64_t offset, unsigned size, region
 
 EXPORT void hot_device_store(void *uc, uint64_t offset, unsigned size, uint64_t wide, region *r) {
     const uint32_t address = r->base + (uint32_t)offset, word = (address & 0xFFF) >> 2;
-    const device_page *p = &r->h->devices[(address >> 12) % DEVICE_SLOTS];
+    const device_page *p = &r->h->devices[slot_of(address)];
     (void)uc;
     if (p->page == address >> 12 && marked(p->plain, word) && size == 4 && !(address & 3))
         p->words[word] = (uint32_t)wide;

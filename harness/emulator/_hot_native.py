@@ -184,7 +184,7 @@ class NativeHotPath(_Hot):
         )
 
     def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
-        slot = self._pages[page % _DEVICE_SLOTS]
+        slot = self._pages[(page + (page >> 10)) % _DEVICE_SLOTS]
         if slot.page:
             return  # two pages share the slot: the slow way is right, only slower
         slot.words = ctypes.addressof(memory)

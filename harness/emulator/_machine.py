@@ -46,6 +46,13 @@ class StopCause(Enum):
     ASKED = "the host asked"
 
 
+_CAUSES: Final = {
+    Outcome.LIMIT: StopCause.LIMIT,
+    Outcome.HALTED: StopCause.HALTED,
+    Outcome.ASKED: StopCause.ASKED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Where a run ended. ``cycle`` and ``pc`` are the CPU's."""
@@ -238,11 +245,11 @@ class Machine:
 
     # running
 
-    def run(self, cycles: int | None = None, *, sleep: bool = True) -> Stop:
+    def run(self, cycles: int | None = None, *, sleep_until: int = NEVER) -> Stop:
         """Run for so many cycles, or until nothing more can happen.
 
-        A sleeping CPU jumps to the next event at once. With ``sleep`` false the call
-        returns instead, so that the caller can let real time pass (see `next_event`).
+        A sleeping CPU jumps to the next event at once, but not beyond the cycle
+        ``sleep_until``: then the call returns (ASLEEP), and the caller lets real time pass.
         """
         limit = NEVER if cycles is None else self.now + cycles
         while self.powered:
@@ -253,23 +260,18 @@ class Machine:
                 if not self._leave_lockup():
                     return self._stop(StopCause.LOCKED_UP)
             elif outcome is Outcome.ASLEEP:
-                if not sleep:
+                due = min(self._alarms.next, limit)
+                if due > sleep_until:
                     return self._stop(StopCause.ASLEEP)
-                if self._alarms.next == NEVER and limit == NEVER:
+                if due == NEVER:
                     return self._stop(StopCause.IDLE)
-                self.skip_to(min(self._alarms.next, limit))
+                self.skip_to(due)
             elif outcome is Outcome.CUT:
                 self._tear_operation()
                 self.power_off()
                 return self._stop(StopCause.POWER_CUT)
             else:
-                return self._stop(
-                    {
-                        Outcome.LIMIT: StopCause.LIMIT,
-                        Outcome.HALTED: StopCause.HALTED,
-                        Outcome.ASKED: StopCause.ASKED,
-                    }[outcome]
-                )
+                return self._stop(_CAUSES[outcome])
         return self._stop(StopCause.POWER_OFF)
 
     def _stop(self, cause: StopCause) -> Stop:

@@ -6,20 +6,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from ._hot import NEVER
 from ._machine import Machine, StopCause
 
 __all__ = ["Runner"]
 
-_GOES_ON = {StopCause.LIMIT, StopCause.ASKED}
+#: seconds that emulated time may be ahead of real time, so that short sleeps cost no waiting
+_LEAD: Final = 0.002
+_GOES_ON: Final = {StopCause.LIMIT, StopCause.ASKED}
 
 
 class Runner:
     """Owner of a machine and of the thread that runs it.
 
-    While the CPU sleeps, emulated time follows real time times ``speed``; while it
-    works, it runs as fast as it can. An exception in the emulator ends the thread and is
+    Sleeping takes real time divided by ``speed``, to within a few milliseconds; work is
+    done as fast as the host can. An exception in the emulator ends the thread and is
     raised by the next `stopped`.
     """
 
@@ -32,6 +35,7 @@ class Runner:
         self._news = threading.Condition()  # something happened that may end the CPU's sleep
         self._changed = False
         self._closing = False
+        self._allowed, self._allowed_at = 0.0, time.monotonic()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="emulated CPU", daemon=True)
         self._thread.start()
@@ -78,7 +82,7 @@ class Runner:
                         self._turns.wait()
                 self._changed = False
                 with self._lock:
-                    stop = self._machine.run(sleep=False)
+                    stop = self._machine.run(sleep_until=self._horizon())
                 if stop.cause is StopCause.ASLEEP:
                     self._sleep()
                 elif stop.cause not in _GOES_ON:
@@ -94,14 +98,23 @@ class Runner:
                     return
                 self._news.wait(left)
 
+    def _horizon(self) -> int:
+        """The cycle up to which emulated time may jump ahead without waiting.
+
+        It grows with real time. Time that work took longer than on silicon is not made up for.
+        """
+        machine, now = self._machine, time.monotonic()
+        rate = machine.soc.CLOCK_HZ * self.speed
+        self._allowed = max(self._allowed + (now - self._allowed_at) * rate, machine.now)
+        self._allowed_at = now
+        return int(self._allowed + _LEAD * rate)
+
     def _sleep(self) -> None:
-        """Let real time pass until the next event, or until another thread has done something."""
+        """Let real time pass until the next event may happen, or another thread has done something."""
         machine = self._machine
-        start, due = machine.now, machine.next_event
+        due, horizon = machine.next_event, self._horizon()
         rate = machine.soc.CLOCK_HZ * self.speed
         began = time.monotonic()
-        self._wait_for_news(None if due == NEVER else began + (due - start) / rate)
-        passed = int((time.monotonic() - began) * rate)
+        self._wait_for_news(None if due == NEVER else began + max(due - horizon, 0) / rate + _LEAD)
         with self._lock:
-            if machine.now == start:
-                machine.skip_to(min(start + passed, machine.next_event))
+            machine.skip_to(min(int(self._allowed + (time.monotonic() - began) * rate), machine.next_event))

@@ -11,13 +11,13 @@ class UartLine:
     """Bytes between a UART model and whoever listens on the host.
 
     Towards the firmware nothing is lost: bytes wait here until the UART takes them.
-    ``sink`` gets what the firmware sends. With ``paced`` set, bytes take the time that
-    the configured baud rate gives them; otherwise about a microsecond each.
+    ``sink`` gets what the firmware sends. Bytes take the time that the configured baud rate
+    gives them, or with ``paced`` off about a microsecond each.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.paced = False
+        self.paced = True
         self.sink: Callable[[bytes], None] = lambda _data: None
         self.arrived: Callable[[], None] = lambda: None
         self._waiting = bytearray()

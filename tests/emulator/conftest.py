@@ -55,20 +55,29 @@ def hot_path(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "native")
 
 
+@pytest.fixture(scope="session")
+def make_run(core_program: Elf) -> Callable[[bool], Callable[[str], Run]]:
+    """Makes the maker of machines for one hot path."""
+
+    def for_path(native: bool) -> Callable[[str], Run]:
+        def prepare(case: str) -> Run:
+            machine = Machine(native=native)
+            machine.program(*core_program.binary())
+            machine.power_on()
+            machine.bus.write(core_program.symbols["test_case"], 4, _case_number(core_program, case))
+            output = bytearray()
+            machine.uarts[0].sink = output.extend
+            return Run(machine, core_program, output)
+
+        return prepare
+
+    return for_path
+
+
 @pytest.fixture
-def start(core_program: Elf, hot_path: bool) -> Callable[[str], Run]:
+def start(make_run: Callable[[bool], Callable[[str], Run]], hot_path: bool) -> Callable[[str], Run]:
     """Makes a machine that is about to run a case, by the name of its C function."""
-
-    def prepare(case: str) -> Run:
-        machine = Machine(native=hot_path)
-        machine.program(*core_program.binary())
-        machine.power_on()
-        machine.bus.write(core_program.symbols["test_case"], 4, _case_number(core_program, case))
-        output = bytearray()
-        machine.uarts[0].sink = output.extend
-        return Run(machine, core_program, output)
-
-    return prepare
+    return make_run(hot_path)
 
 
 def _case_number(elf: Elf, case: str) -> int:

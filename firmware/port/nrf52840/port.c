@@ -15,13 +15,13 @@
 #define FICR_DEVICEID(n) REG(0x10000060 + 4 * (n))
 
 #define UARTE_STARTRX REG(0x40002000)
-#define UARTE_STOPRX REG(0x40002004)
 #define UARTE_STARTTX REG(0x40002008)
 #define UARTE_STOPTX REG(0x4000200C)
-#define UARTE_ENDRX REG(0x40002110)
 #define UARTE_ENDTX REG(0x40002120)
-#define UARTE_RXTO REG(0x40002144)
 #define UARTE_TXSTOPPED REG(0x40002158)
+#define UARTE_RXDRDY REG(0x40002108)
+#define UARTE_RXSTARTED REG(0x4000214C)
+#define UARTE_SHORTS REG(0x40002200)
 #define UARTE_INTENSET REG(0x40002304)
 #define UARTE_INTENCLR REG(0x40002308)
 #define UARTE_ENABLE REG(0x40002500)
@@ -32,7 +32,23 @@
 #define UARTE_RXD_MAXCNT REG(0x40002538)
 #define UARTE_TXD_PTR REG(0x40002544)
 #define UARTE_TXD_MAXCNT REG(0x40002548)
-#define UARTE_INT_ENDRX (1u << 4)
+#define UARTE_SHORT_ENDRX_STARTRX (1u << 5)
+#define UARTE_INT_RXDRDY (1u << 2)
+#define UARTE_INT_RXSTARTED (1u << 19)
+
+#define TIMER1_START REG(0x40009000)
+#define TIMER1_STOP REG(0x40009004)
+#define TIMER1_COUNT REG(0x40009008)
+#define TIMER1_CLEAR REG(0x4000900C)
+#define TIMER1_CAPTURE0 REG(0x40009040)
+#define TIMER1_MODE REG(0x40009504)
+#define TIMER1_BITMODE REG(0x40009508)
+#define TIMER1_CC0 REG(0x40009540)
+
+#define PPI_CHENSET REG(0x4001F504)
+#define PPI_CHENCLR REG(0x4001F508)
+#define PPI_CH0_EEP REG(0x4001F510)
+#define PPI_CH0_TEP REG(0x4001F514)
 
 #define NVMC_READY REG(0x4001E400)
 #define NVMC_CONFIG REG(0x4001E504)
@@ -56,12 +72,14 @@
 
 enum { PIN_TXD = 6, PIN_RXD = 8 };                  /* P0.06 and P0.08 go to the kit's USB serial port */
 enum { CYCLES_PER_MILLISECOND = 64000, LF_HZ = 32768 };
-enum { RECEIVE_BUFFER = 4096, TRANSMIT_CHUNK = 256 }; /* EasyDMA reads RAM only: everything is copied first */
+enum { PART = 128, PARTS = 32, RING = PART * PARTS }; /* the receiver fills one part after the other */
+enum { TRANSMIT_CHUNK = 256 };                        /* EasyDMA reads RAM only: everything is copied first */
 
 static volatile uint32_t ticks;
-static uint8_t received[RECEIVE_BUFFER];
-static volatile uint32_t received_in, received_out, overruns;
-static uint8_t arriving;
+static uint8_t ring[RING];
+static volatile uint32_t filling; /* the part that the receiver fills now */
+static uint32_t arrived, taken;   /* bytes since the start, modulo 2^32 */
+static uint32_t overruns;
 static uint8_t leaving[TRANSMIT_CHUNK];
 
 void SysTick_Handler(void);
@@ -69,24 +87,35 @@ void UART0_Handler(void);
 
 void SysTick_Handler(void) { ticks++; }
 
-static void receive_next(void) {
-    UARTE_RXD_PTR = (uint32_t)&arriving;
-    UARTE_RXD_MAXCNT = 1;
-    UARTE_STARTRX = 1;
+/* The receiver has taken over its pointer and can be told where to go on after this part. */
+void UART0_Handler(void) {
+    if (UARTE_RXSTARTED) {
+        UARTE_RXSTARTED = 0;
+        filling = (filling + 1) % PARTS;
+        UARTE_RXD_PTR = (uint32_t)&ring[filling * PART];
+    }
+    UARTE_INTENCLR = UARTE_INT_RXDRDY; /* it has ended the sleep */
 }
 
-void UART0_Handler(void) {
-    if (!UARTE_ENDRX)
-        return;
-    UARTE_ENDRX = 0;
-    const uint32_t next = (received_in + 1) % RECEIVE_BUFFER;
-    if (next == received_out) {
-        overruns++;
-    } else {
-        received[received_in] = arriving;
-        received_in = next;
+/* A DMA buffer that is not full yet does not tell how much is in it: a timer counts the bytes through PPI. */
+static void start_counting(void) {
+    TIMER1_MODE = 1;
+    TIMER1_BITMODE = 3;
+    TIMER1_CLEAR = 1;
+    TIMER1_START = 1;
+    PPI_CH0_EEP = (uint32_t)&UARTE_RXDRDY;
+    PPI_CH0_TEP = (uint32_t)&TIMER1_COUNT;
+    PPI_CHENSET = 1;
+}
+
+static bool something_arrived(void) {
+    TIMER1_CAPTURE0 = 1;
+    arrived = TIMER1_CC0;
+    if (arrived - taken > RING - PART) { /* the receiver may be overwriting what was not read */
+        overruns += arrived - taken;
+        taken = arrived;
     }
-    receive_next();
+    return arrived != taken;
 }
 
 /* BAUDRATE holds the rate as a fraction of 16 MHz in 32 bits, rounded to a multiple of 0x1000. */
@@ -107,10 +136,13 @@ void port_init(bool receive) {
     SYST_RVR = CYCLES_PER_MILLISECOND - 1;
     SYST_CVR = 0;
     SYST_CSR = 7;
-    UARTE_ENDRX = 0;
-    UARTE_INTENSET = UARTE_INT_ENDRX;
+    start_counting();
+    UARTE_SHORTS = UARTE_SHORT_ENDRX_STARTRX;
+    UARTE_INTENSET = UARTE_INT_RXSTARTED;
     NVIC_ISER(0) = 1u << UART0_IRQ;
-    receive_next();
+    UARTE_RXD_PTR = (uint32_t)ring;
+    UARTE_RXD_MAXCNT = PART;
+    UARTE_STARTRX = 1;
 }
 
 void port_write(const uint8_t *data, size_t size) {
@@ -132,11 +164,9 @@ void port_write(const uint8_t *data, size_t size) {
 }
 
 int port_read(void) {
-    if (received_out == received_in)
+    if (arrived == taken && !something_arrived())
         return -1;
-    const uint8_t byte = received[received_out];
-    received_out = (received_out + 1) % RECEIVE_BUFFER;
-    return byte;
+    return ring[taken++ % RING];
 }
 
 uint32_t port_receive_overruns(void) { return overruns; }
@@ -177,7 +207,15 @@ bool port_flash_erase(uint32_t address, uint32_t size) {
 
 uint32_t port_milliseconds(void) { return ticks; }
 
-void port_sleep(void) { __asm volatile("wfi"); }
+/* With interrupts masked WFI still wakes, so that a byte between the look and the sleep is not missed. */
+void port_sleep(void) {
+    __asm volatile("cpsid i" ::: "memory");
+    UARTE_RXDRDY = 0;
+    UARTE_INTENSET = UARTE_INT_RXDRDY;
+    if (!something_arrived())
+        __asm volatile("wfi");
+    __asm volatile("cpsie i\n isb" ::: "memory");
+}
 
 void port_watchdog_start(uint32_t milliseconds) {
     if (WDT_RUNSTATUS & 1)
@@ -211,6 +249,10 @@ void port_reset(void) {
 
 void port_start_image(uint32_t vector_table) {
     UARTE_ENABLE = 0;
+    UARTE_INTENCLR = 0xFFFFFFFFu;
+    UARTE_SHORTS = 0;
+    PPI_CHENCLR = 1;
+    TIMER1_STOP = 1;
     SYST_CSR = 0;
     NVIC_ICER(0) = NVIC_ICER(1) = 0xFFFFFFFFu;
     NVIC_ICPR(0) = NVIC_ICPR(1) = 0xFFFFFFFFu;

@@ -6,7 +6,7 @@ Nordic nRF52840 Product Specification v1.7, chapter "Peripheral interface".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ..._peripheral import Access, Peripheral, Register, ResetKind, System
 
@@ -74,8 +74,13 @@ class NrfPeripheral(Peripheral):
         """Start a task, as a write of 1, a short or PPI does."""
         self._task_methods[offset]()
 
-    def fire(self, offset: int) -> None:
-        """Raise an event, with everything that hangs on it."""
+    def trigger_often(self, offset: int, times: int) -> None:
+        """Start a task several times in a row."""
+        for _ in range(times):
+            self.trigger(offset)
+
+    def fire(self, offset: int, times: int = 1) -> None:
+        """Raise an event, with everything that hangs on it; ``times`` in a row as one."""
         self.words[offset >> 2] = 1
         self.update_irq()
         if self.SHORT_TABLE:
@@ -84,7 +89,7 @@ class NrfPeripheral(Peripheral):
                 if event == offset and shorts >> bit & 1:
                     self.trigger(task)
         if self._ppi is not None:
-            self._ppi.signal(self.base + offset)
+            self._ppi.signal(self.base + offset, times)
 
     def update_irq(self) -> None:
         """Drive the interrupt line from events and enables."""
@@ -133,43 +138,58 @@ class Ppi(Peripheral):
         Register(0x500, "CHEN", Access.ACTIVE, on_write="_write_enable"),
         Register(0x504, "CHENSET", Access.LIVE, on_write="_write_enable_set", on_read="_read_enable"),
         Register(0x508, "CHENCLR", Access.LIVE, on_write="_write_enable_clear", on_read="_read_enable"),
-        Register(0x510, "CH", count=2 * CHANNELS),
+        Register(0x510, "CH", Access.ACTIVE, count=2 * CHANNELS, on_write="_write_route"),
         Register(0x800, "CHG", count=6),
-        Register(0x910, "FORK", count=32),
+        Register(0x910, "FORK", Access.ACTIVE, count=32, on_write="_write_route"),
     )
 
     def __init__(self, system: System, base: int) -> None:
         super().__init__(system, "PPI", base)
         self._tasks: dict[int, tuple[NrfPeripheral, int]] = {}
+        self._routes: dict[int, list[tuple[NrfPeripheral, int]]] = {}
+
+    def reset(self, kind: ResetKind) -> None:
+        """All channels off."""
+        super().reset(kind)
+        self._routes = {}
+
+    def restore(self, state: Any) -> None:
+        """Put back what `save` gave."""
+        super().restore(state)
+        self._find_routes()
 
     def attach(self, device: NrfPeripheral) -> None:
         """Let channels reach the tasks of a device."""
         for offset in device.TASKS:
             self._tasks[device.base + offset] = (device, offset)
 
-    def signal(self, event: int) -> None:
+    def signal(self, event: int, times: int = 1) -> None:
         """An event was raised at this address."""
+        for device, task in self._routes.get(event, ()):
+            device.trigger_often(task, times)
+
+    def _find_routes(self) -> None:
         enabled = self.words[0x500 >> 2]
-        if not enabled:
-            return
+        self._routes = {}
         for channel in range(self.CHANNELS):
-            if enabled >> channel & 1 and self.words[(0x510 >> 2) + 2 * channel] == event:
-                for task in (
-                    self.words[(0x514 >> 2) + 2 * channel],
-                    self.words[(0x910 >> 2) + channel],
-                ):
-                    if task in self._tasks:
-                        device, offset = self._tasks[task]
-                        device.trigger(offset)
+            if enabled >> channel & 1:
+                event, task = self.words[(0x510 >> 2) + 2 * channel : (0x510 >> 2) + 2 * channel + 2]
+                for address in (task, self.words[(0x910 >> 2) + channel]):
+                    if address in self._tasks:
+                        self._routes.setdefault(event, []).append(self._tasks[address])
+
+    def _write_route(self, offset: int, value: int) -> None:
+        self.words[offset >> 2] = value
+        self._find_routes()
 
     def _write_enable(self, _offset: int, value: int) -> None:
-        self.words[0x500 >> 2] = value
+        self._write_route(0x500, value)
 
     def _write_enable_set(self, _offset: int, value: int) -> None:
-        self.words[0x500 >> 2] |= value
+        self._write_route(0x500, self.words[0x500 >> 2] | value)
 
     def _write_enable_clear(self, _offset: int, value: int) -> None:
-        self.words[0x500 >> 2] &= ~value & 0xFFFFFFFF
+        self._write_route(0x500, self.words[0x500 >> 2] & ~value)
 
     def _read_enable(self, _offset: int) -> int:
         return self.words[0x500 >> 2]

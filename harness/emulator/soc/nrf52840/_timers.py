@@ -103,10 +103,10 @@ class Rtc(NrfPeripheral):
         self.fire(0x104)
         self._schedule()
 
-    def fire(self, offset: int) -> None:
+    def fire(self, offset: int, times: int = 1) -> None:
         """Raise an event, if it is routed to the interrupt or to PPI."""
         if self._used(offset):
-            super().fire(offset)
+            super().fire(offset, times)
 
     def _write_inten(self, offset: int, value: int) -> None:
         super()._write_inten(offset, value)
@@ -232,7 +232,8 @@ class Timer(NrfPeripheral):
 
     def _capture(self, index: int) -> None:
         self.words[(_CC >> 2) + index] = self._value()
-        self._schedule()
+        if not self._counts():
+            self._schedule()
 
     def task_start(self) -> None:
         """Run."""
@@ -257,10 +258,21 @@ class Timer(NrfPeripheral):
 
     def task_count(self) -> None:
         """One step, in counter mode."""
+        self._step(1)
+
+    def trigger_often(self, offset: int, times: int) -> None:
+        """Steps of the counter are taken together."""
+        if offset == 0x008:
+            self._step(times)
+        else:
+            super().trigger_often(offset, times)
+
+    def _step(self, times: int) -> None:
         if self._running and self._counts():
-            self._base = self._base + 1 & self._mask()
-            for index in range(self.COMPARES):
-                if self.words[(_CC >> 2) + index] == self._base:
+            before, mask = self._base, self._mask()
+            self._base = before + times & mask
+            for index, compare in enumerate(self.words[_CC >> 2 : (_CC >> 2) + self.COMPARES]):
+                if 0 < (compare - before & mask) <= times:
                     self.fire(_COMPARE + 4 * index)
 
 

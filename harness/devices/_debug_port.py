@@ -1,0 +1,185 @@
+"""Debug access to a device through pyOCD, the same for real and emulated boards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any, Final
+
+from .._errors import FlashError, ProbeError
+
+__all__ = ["DebugPort", "Reset"]
+
+_BLOCK: Final = 64 * 1024
+
+
+class Reset(Enum):
+    """Ways to reset through the probe. Values are pyOCD's names."""
+
+    PIN = "hardware"
+    SYSTEM = "sysresetreq"
+
+
+class DebugPort:
+    """An open pyOCD session with one target. Raises `ProbeError` and `FlashError`.
+
+    ``unique_id`` is the probe's, ``target`` a pyOCD target type, ``options`` are pyOCD
+    session options on top of those that every device of this project uses.
+    """
+
+    def __init__(self, unique_id: str, *, target: str, options: Mapping[str, Any] | None = None) -> None:
+        self.unique_id, self.target_type = unique_id, target
+        self._session = self._open({**_OPTIONS, "target_override": target, **(options or {})})
+
+    def _open(self, options: dict[str, Any]) -> Any:
+        from pyocd.core.exceptions import Error
+        from pyocd.core.helpers import ConnectHelper
+
+        for name in ("pyocd", "pylink"):
+            logging.getLogger(name).setLevel(logging.ERROR)  # what matters arrives as an exception
+        try:
+            session = ConnectHelper.session_with_chosen_probe(
+                unique_id=self.unique_id, blocking=False, return_first=True, options=options
+            )
+            if session is None:
+                raise ProbeError(
+                    "no such debug probe",
+                    where=self.unique_id,
+                    found=_present(),
+                    remedy="check cable, power and the id in the bench file; see 'pyocd list'",
+                )
+            session.open()
+        except Error as error:
+            raise ProbeError(
+                "the target does not answer",
+                where=f"{self.unique_id}, target {self.target_type}",
+                found=f"{type(error).__name__}: {error}",
+                remedy="check that the board has power and is the part that the board file names",
+            ) from None
+        return session
+
+    def __enter__(self) -> DebugPort:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the target run and close the session."""
+        with _translated("closing the session", self.unique_id):
+            self._session.close()
+
+    @property
+    def target(self) -> Any:
+        """The pyOCD target, for what this class does not offer."""
+        return self._session.target
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory content, also while the core runs."""
+        content = bytearray()
+        with _translated("reading memory", f"{address:#010x}, {size} bytes"):
+            while len(content) < size:
+                at = address + len(content)
+                content += bytes(self.target.read_memory_block8(at, min(_BLOCK, size - len(content))))
+        return bytes(content)
+
+    def program(self, content: Mapping[int, bytes]) -> None:
+        """Write flash: the sectors that the areas touch are erased as far as need be, the rest stays.
+
+        Sectors that hold the wanted bytes already are left alone. The core is halted afterwards.
+        """
+        from pyocd.flash.loader import FlashLoader
+
+        with _translated(
+            "programming flash",
+            ", ".join(f"{at:#x}+{len(data):#x}" for at, data in content.items()),
+            FlashError,
+        ):
+            self.target.reset_and_halt()
+            loader = FlashLoader(self._session, no_reset=True)
+            for address, data in content.items():
+                loader.add_data(address, data)
+            loader.commit()
+        for address, data in content.items():
+            self._verify(address, data)
+
+    def _verify(self, address: int, data: bytes) -> None:
+        found = self.read(address, len(data))
+        if found != data:
+            at = next(index for index in range(len(data)) if found[index] != data[index])
+            raise FlashError(
+                "flash does not hold what was programmed",
+                where=f"{address + at:#010x}",
+                expected=f"{data[at]:#04x}",
+                found=f"{found[at]:#04x}",
+                remedy="the flash may be worn or protected, or firmware runs while it is programmed",
+            )
+
+    def erase(self, address: int, size: int) -> None:
+        """Erase all sectors of an area. The core is halted afterwards."""
+        from pyocd.flash.eraser import FlashEraser
+
+        with _translated("erasing flash", f"{address:#010x}, {size} bytes", FlashError):
+            self.target.reset_and_halt()
+            FlashEraser(self._session, FlashEraser.Mode.SECTOR).erase([(address, address + size)])
+
+    def erase_chip(self) -> None:
+        """Erase all flash, by the way the part offers for it. The core is halted afterwards."""
+        with _translated("erasing the chip", self.unique_id, FlashError):
+            self.target.mass_erase()
+            self.target.reset_and_halt()
+
+    def reset(self, kind: Reset = Reset.PIN) -> None:
+        """Reset and run."""
+        from pyocd.core.target import Target
+
+        types = {Reset.PIN: Target.ResetType.HARDWARE, Reset.SYSTEM: Target.ResetType.SYSRESETREQ}
+        with _translated(f"resetting ({kind.value})", self.unique_id):
+            self.target.reset(types[kind])
+
+    def halt(self) -> None:
+        """Stop the core."""
+        with _translated("halting", self.unique_id):
+            self.target.halt()
+
+    def resume(self) -> None:
+        """Let the core run."""
+        with _translated("resuming", self.unique_id):
+            self.target.resume()
+
+
+_OPTIONS: Final = {
+    "auto_unlock": False,  # a locked part is somebody's decision; unlocking would erase it
+    "connect_mode": "attach",
+    "hide_programming_progress": True,
+    "resume_on_disconnect": True,
+    "no_config": True,
+    "project_dir": ".",
+}
+
+
+def _present() -> str:
+    from pyocd.probe.aggregator import DebugProbeAggregator
+
+    probes = DebugProbeAggregator.get_all_connected_probes()
+    return "probes present: " + (", ".join(probe.unique_id for probe in probes) or "none")
+
+
+@contextmanager
+def _translated(
+    doing: str, where: str, kind: type[ProbeError] | type[FlashError] = ProbeError
+) -> Iterator[None]:
+    """pyOCD's exceptions as this project's."""
+    from pyocd.core.exceptions import Error
+
+    try:
+        yield
+    except Error as error:
+        raise kind(
+            f"{doing} failed",
+            where=where,
+            found=f"{type(error).__name__}: {error}",
+            remedy="check the connection to the board; reset or power-cycle it and try again",
+        ) from None

@@ -1,0 +1,257 @@
+"""The one owner of a serial port: reads it, splits frames from text, stamps both, and writes in order."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .._deadline import Deadline
+from .._errors import PortError
+from ..protocols.links import Unsubscribe
+from ..protocols.slipmux import CoapFrame, Decoder, Event, FrameError, Text
+
+__all__ = ["Chunk", "SerialPort"]
+
+_CHUNK: Final = 65536
+_QUIET: Final = 0.25  # seconds after which a frame without an end was cut off, by a reset for example
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Text as it arrived: ``at`` is `time.monotonic`, in seconds."""
+
+    at: float
+    data: bytes
+
+
+class SerialPort:
+    """An open serial port, by pyserial URL (`/dev/ttyACM0`, `COM3`, `socket://host:port`, `rfc2217://...`).
+
+    It is a `FrameLink` for CoAP over slipmux, and the source of the console's text. Its
+    threads end with `close`, or when the port vanishes: then ``failure`` says why.
+    Raises `PortError` if the port cannot be opened.
+    """
+
+    def __init__(self, url: str, *, baud: int, name: str = "console") -> None:
+        self.url, self._name = url, name
+        self.failure: PortError | None = None
+        self.errors: list[FrameError] = []
+        self._serial = _open(url, baud)
+        self._decoder = Decoder()
+        self._receivers: list[tuple[Callable[[bytes], None], Callable[[Exception | None], None]]] = []
+        self._listeners: list[Callable[[Chunk], None]] = []
+        self._lock = threading.Lock()
+        self._outgoing: deque[bytes] = deque()
+        self._work = threading.Condition(self._lock)
+        self._closing = self._closed = False
+        self._waiter = _waiter(self._serial)
+        self._threads = [
+            threading.Thread(target=target, name=f"serial {name} {what}", daemon=True)
+            for what, target in (("reader", self._read), ("writer", self._write))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def name(self) -> str:
+        """Short name of the line."""
+        return self._name
+
+    def __enter__(self) -> SerialPort:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def send(self, frame: bytes, /) -> None:
+        """Queue bytes, which are written whole and in order. `PortError` once the port is gone."""
+        with self._work:
+            if self._closed or self._closing:
+                raise self.failure or PortError("the port is closed", where=self.url)
+            self._outgoing.append(frame)
+            self._work.notify()
+
+    def subscribe(
+        self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /
+    ) -> Unsubscribe:
+        """Call ``received`` with each CoAP message, and ``closed`` once when the port is gone."""
+        entry = (received, closed)
+        with self._lock:
+            gone = self._closed
+            if not gone:
+                self._receivers.append(entry)
+        if gone:
+            closed(self.failure)
+
+        def unsubscribe() -> None:
+            with self._lock, suppress(ValueError):
+                self._receivers.remove(entry)
+
+        return unsubscribe
+
+    def listen(self, listener: Callable[[Chunk], None]) -> None:
+        """Call ``listener`` with each piece of text, from the reader's thread."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def close(self) -> None:
+        """End the threads and give up the port. What was queued is dropped."""
+        with self._work:
+            self._closing = True
+            self._work.notify()
+        self._waiter.wake()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        self._waiter.close()
+        with suppress(OSError):
+            self._serial.close()
+
+    def _read(self) -> None:
+        try:
+            while not self._closing:
+                data = self._waiter.read(_QUIET if self._decoder.in_frame else None)
+                if data:
+                    self._handle(self._decoder.feed(data))
+                elif data is None:
+                    self._handle(self._decoder.flush())
+        except (OSError, EOFError) as error:
+            self.failure = PortError(
+                "the serial port vanished while in use",
+                where=self.url,
+                found=str(error),
+                remedy="check cable and power; the same port opened twice, or the board's process ended",
+            )
+        finally:
+            self._end()
+
+    def _handle(self, events: list[Event]) -> None:
+        now = time.monotonic()
+        for event in events:
+            if isinstance(event, CoapFrame):
+                for received, _ in tuple(self._receivers):
+                    received(event.message)
+            elif isinstance(event, Text):
+                for listener in tuple(self._listeners):
+                    listener(Chunk(now, event.data))
+            else:
+                self.errors.append(event)
+
+    def _end(self) -> None:
+        with self._work:
+            self._closed = True
+            receivers, self._receivers = self._receivers, []
+            self._work.notify()
+        for _, closed in receivers:
+            closed(self.failure)
+
+    def _write(self) -> None:
+        while True:
+            with self._work:
+                while not self._outgoing and not self._closing and not self._closed:
+                    self._work.wait()
+                if self._closing or self._closed:
+                    return
+                data = self._outgoing.popleft()
+            try:
+                self._serial.write(data)
+            except OSError:
+                return  # the reader meets the same failure and reports it
+
+
+def _open(url: str, baud: int) -> Any:
+    import serial
+    from serial.tools import list_ports
+
+    try:
+        port = serial.serial_for_url(url, baudrate=baud, timeout=0, do_not_open=True)
+        if "://" not in url:
+            with suppress(AttributeError, ValueError):
+                port.exclusive = True  # a second opener would steal bytes
+        port.open()
+    except (OSError, ValueError) as error:  # SerialException is an OSError
+        present = ", ".join(found.device for found in list_ports.comports()) or "none"
+        raise PortError(
+            "the serial port cannot be opened",
+            where=url,
+            found=f"{error}; ports present: {present}",
+            remedy="check the name, the cable, your permissions, and that no other program holds the port",
+        ) from None
+    return port
+
+
+class _SelectWaiter:
+    """Waits on the port's file descriptor and, to be woken, on a socket."""
+
+    def __init__(self, serial: Any) -> None:
+        descriptor = serial.fileno()
+        self._serial = serial
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._selector.register(descriptor, selectors.EVENT_READ)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+
+    def read(self, quiet: float | None) -> bytes | None:
+        """What has arrived; empty if woken, None if nothing came for ``quiet`` seconds.
+
+        EOFError at the end of the stream.
+        """
+        ready = [key.fileobj for key, _ in self._selector.select(quiet)]
+        if not ready:
+            return None
+        if self._wake_read in ready:
+            return b""
+        data = bytes(self._serial.read(_CHUNK))
+        if not data:
+            raise EOFError("end of stream")
+        return data
+
+    def wake(self) -> None:
+        """End a `read`."""
+        self._wake_write.send(b"x")
+
+    def close(self) -> None:
+        """Free the selector and its socket."""
+        self._selector.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+
+class _PollingWaiter:
+    """For ports without a file descriptor (COM ports, rfc2217): reads with a short timeout."""
+
+    _SECONDS: Final = 0.05
+
+    def __init__(self, serial: Any) -> None:
+        self._serial = serial
+        serial.timeout = self._SECONDS
+
+    def read(self, quiet: float | None) -> bytes | None:
+        """What has arrived within the timeout; None if nothing came for ``quiet`` seconds."""
+        limit = Deadline(quiet or 0)
+        while True:
+            data = bytes(self._serial.read(max(1, self._serial.in_waiting)))
+            if data or quiet is None:
+                return data
+            if limit.expired:
+                return None
+
+    def wake(self) -> None:
+        """The timeout is short enough."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _waiter(serial: Any) -> _SelectWaiter | _PollingWaiter:
+    try:
+        return _SelectWaiter(serial)
+    except (AttributeError, OSError, ValueError):
+        return _PollingWaiter(serial)
