@@ -1,1 +1,23 @@
-"""One running board, whatever it is made of: debug, serial ports, power, capabilities."""
+"""One running board, whatever it is made of: debug, serial ports, power, capabilities.
+
+pyOCD and pyserial are loaded when a device is opened, not before.
+"""
+
+from __future__ import annotations
+
+from ._console import Console
+from ._debug_port import DebugPort, Reset
+from ._power import CommandPower, EmulatedPower, Power, ResetPower
+from ._serial_port import Chunk, SerialPort
+
+__all__ = [
+    "Chunk",
+    "CommandPower",
+    "Console",
+    "DebugPort",
+    "EmulatedPower",
+    "Power",
+    "Reset",
+    "ResetPower",
+    "SerialPort",
+]

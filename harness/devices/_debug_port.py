@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, Final
 
@@ -70,6 +70,7 @@ class DebugPort:
         """Let the target run and close the session."""
         with _translated("closing the session", self.unique_id):
             self._session.close()
+        _close_register_description(self._session.target)
 
     @property
     def target(self) -> Any:
@@ -154,10 +155,17 @@ _OPTIONS: Final = {
     "auto_unlock": False,  # a locked part is somebody's decision; unlocking would erase it
     "connect_mode": "attach",
     "hide_programming_progress": True,
+    "load_svd": False,
     "resume_on_disconnect": True,
     "no_config": True,
     "project_dir": ".",
 }
+
+
+def _close_register_description(target: Any) -> None:
+    """pyOCD 0.46 opens a built-in SVD file for each target and never closes it; nothing here needs it."""
+    with suppress(AttributeError):
+        target._svd_location.filename._fileobj._file.close()
 
 
 def _present() -> str:
@@ -176,7 +184,7 @@ def _translated(
 
     try:
         yield
-    except Error as error:
+    except (Error, ValueError) as error:  # an address outside of the memory map is a ValueError
         raise kind(
             f"{doing} failed",
             where=where,

@@ -104,6 +104,8 @@ class SerialPort:
     def close(self) -> None:
         """End the threads and give up the port. What was queued is dropped."""
         with self._work:
+            if self._closing:
+                return
             self._closing = True
             self._work.notify()
         self._waiter.wake()
@@ -112,7 +114,7 @@ class SerialPort:
                 thread.join()
         self._waiter.close()
         with suppress(OSError):
-            self._serial.close()
+            _close(self._serial)
 
     def _read(self) -> None:
         try:
@@ -185,6 +187,15 @@ def _open(url: str, baud: int) -> Any:
             remedy="check the name, the cable, your permissions, and that no other program holds the port",
         ) from None
     return port
+
+
+def _close(serial: Any) -> None:
+    stream = getattr(serial, "_socket", None)
+    if stream is None:
+        serial.close()
+        return
+    stream.close()  # pyserial's own close of a socket:// port sleeps for 0.3 s
+    serial.is_open = False
 
 
 class _SelectWaiter:

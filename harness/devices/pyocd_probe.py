@@ -53,8 +53,9 @@ class _Memory(MemoryInterface):
         return value() if now else value
 
     def write_memory_block32(self, addr: int, data: Sequence[int], **attributes: int) -> None:
-        """Write words."""
-        self._guard(self._client.call, "write_memory", addr, struct.pack(f"<{len(data)}I", *data))
+        """Write words; what pyOCD gives beyond 32 bits is cut off, as on the wire."""
+        words = [word & 0xFFFFFFFF for word in data]
+        self._guard(self._client.call, "write_memory", addr, struct.pack(f"<{len(words)}I", *words))
 
     def read_memory_block32(self, addr: int, size: int, **attributes: int) -> Sequence[int]:
         """Read ``size`` words."""

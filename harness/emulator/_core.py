@@ -418,16 +418,26 @@ class Core:
         hot = self._hot
         if not self.debug.masks_interrupts and self._exceptions.next_to_take(self._masks()) is not None:
             self._take_exception()
-        hot.deadline, waiting, hot.waiting = NEVER, hot.waiting, 0
-        outcome = self._execute(count=1)
-        hot.waiting = waiting
-        hot.rewind(self.registers.pc)
+        outcome = self._execute_one()
         if outcome is Outcome.ASLEEP:
             hot.instructions += 1
         if self.sleeping:
             self.sleeping = False
         if not self.debug.halted:
             self.debug.halt(DFSR_HALTED)
+
+    def _execute_one(self) -> Outcome | None:
+        """Run exactly one instruction, whatever else wants the CPU to stop."""
+        hot = self._hot
+        waiting, hot.waiting = hot.waiting, 0
+        while True:
+            hot.deadline, hot.stop = NEVER, 0
+            outcome = self._execute(count=1)
+            if hot.reason not in {StopReason.ASKED, StopReason.DEVICE}:
+                break
+        hot.waiting, hot.stop = waiting, 1
+        hot.rewind(self.registers.pc)
+        return outcome
 
     def breakpoints_changed(self) -> None:
         """Arm the comparators that are on and disarm the others."""
@@ -476,9 +486,6 @@ class Core:
         """Halt before the instruction of a breakpoint, but behind the one of a watchpoint, as DWT does."""
         if reason == DFSR_DWTTRAP:
             self._past_watch = True
-            self._hot.deadline, self._hot.waiting = NEVER, 0
-            self._execute(count=1)
+            self._execute_one()
             self._past_watch = False
-            self._hot.rewind(self.registers.pc)
-            self._exceptions.update()
         self.debug.halt(reason)

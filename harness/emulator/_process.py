@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 
 from .._errors import EmulatorError
 from ._control import ControlClient
-from ._registry import Entry
+from ._registry import Entry, withdraw
 
 __all__ = ["EmulatedBoard", "serve_child"]
 
@@ -25,7 +25,7 @@ class EmulatedBoard:
     """An emulated board in its own process, and the owner of that process.
 
     The process ends with `close`, and also when this process dies in any way: it
-    watches a pipe from here. ``entry`` says where it answers.
+    watches a pipe from here.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class EmulatedBoard:
             "speed": speed,
             "native": native,
         }
+        self._entry: Entry | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.emulator"],
@@ -58,7 +59,7 @@ class EmulatedBoard:
             **_own_group(),
         )
         try:
-            self.entry = self._handshake(settings)
+            self._entry = self._handshake(settings)
             self.control = ControlClient(self.entry.port, self.entry.token)
         except BaseException:
             self._end()
@@ -97,6 +98,12 @@ class EmulatedBoard:
         self.close()
 
     @property
+    def entry(self) -> Entry:
+        """Where the board answers."""
+        assert self._entry is not None
+        return self._entry
+
+    @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
@@ -118,6 +125,8 @@ class EmulatedBoard:
             self._process.wait()
         self._process.stdout.close()
         self._errors.close()
+        if self._entry is not None:
+            withdraw(self._entry)  # in case the process was killed
 
 
 def _own_group() -> dict[str, Any]:
