@@ -239,6 +239,7 @@ class Bus(Callbacks):
     def drop_code(self, start: int, end: int) -> None:
         """Forget translations of [start, end); the CPU must be stopped."""
         self._engine.ctl_remove_cache(start, end)
+        self.hot.forget_code()
 
     def drop_rewritten_code(self) -> None:
         """Forget translations of flash pages whose content changed."""

@@ -74,6 +74,9 @@ class HotPath(Protocol):
     def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
         """Name the words (indices) of a page whose reads only fetch, and whose writes only store."""
 
+    def forget_code(self) -> None:
+        """Code in flash changed: forget what is known of it."""
+
     def rewind(self, pc: int) -> None:
         """Count only what ran before ``pc`` in the block that was left there."""
 

@@ -193,6 +193,9 @@ class NativeHotPath(_Hot):
                 bits[word >> 5] |= 1 << (word & 31)
         slot.page = page
 
+    def forget_code(self) -> None:
+        """The C side remembers nothing."""
+
     def rewind(self, pc: int) -> None:
         self._library.hot_rewind(ctypes.byref(self), ctypes.c_uint32(pc))
 

@@ -63,6 +63,7 @@ class PythonHotPath:
         self._quiet: dict[int, memoryview] = {}
         self._plain: dict[int, memoryview] = {}
         self._device_hooks: list[Any] = []
+        self._blocks: dict[tuple[int, int], tuple[int, bool, bool]] = {}
         self._words = [memoryview(flash.memory).cast("B").cast("I") for flash in arrays]
         self._code = [(flash.base, flash.size, memoryview(flash.memory).cast("B")) for flash in arrays]
         self._code.append((ram.base, ram.size, memoryview(ram.memory).cast("B")))
@@ -136,20 +137,33 @@ class PythonHotPath:
         if self.waiting and self._unmasked():
             self.halt_cpu(StopReason.EXCEPTION)
             return
-        code = self._code_at(pc, size)
-        if code is None:
+        known = self._blocks.get((pc, size)) or self._look_at(pc, size)
+        if known is None:
             return
-        if size == 2 and code[0] | code[1] << 8 == _BRANCH_TO_SELF:
+        count, sev, spins = known
+        if spins:
             self.halt_cpu(StopReason.SPIN)
             return
-        count, sev = _count(code)
         if sev:
             self.event = 1
         self.block_size = size
         self.instructions += count
+
+    def _look_at(self, pc: int, size: int) -> tuple[int, bool, bool] | None:
+        """Instructions of a block, whether SEV is among them, whether it branches to itself."""
+        code = self._code_at(pc, size)
+        if code is None:
+            return None
+        found = (*_count(code), size == 2 and code[0] | code[1] << 8 == _BRANCH_TO_SELF)
         for flash in self._arrays:
             if flash.base <= pc < flash.base + flash.size:
                 flash.executed[(pc - flash.base) // flash.page_size] = PageCode.RUN
+                self._blocks[pc, size] = found
+        return found
+
+    def forget_code(self) -> None:
+        """Blocks are looked at again when they run next."""
+        self._blocks.clear()
 
     def _in_block(self, pc: int) -> bool:
         return self.block <= pc < self.block + self.block_size
