@@ -1,0 +1,31 @@
+"""Board definitions: YAML files to checked objects.
+
+`find_board` loads a shipped board by name or any board by path; `check_board` says
+everything that is wrong with a file. All refusals are `BoardError`.
+"""
+
+from ._board import Board, check_board
+from ._find import boards_folder, find_board, shipped_boards
+from ._model import BoardFile, Component, Debug, Flash, Mcuboot, Partition, SerialPort, Signature, Usb
+from ._problems import Problem
+from ._schema import json_schema, json_schema_text
+
+__all__ = [
+    "Board",
+    "BoardFile",
+    "Component",
+    "Debug",
+    "Flash",
+    "Mcuboot",
+    "Partition",
+    "Problem",
+    "SerialPort",
+    "Signature",
+    "Usb",
+    "boards_folder",
+    "check_board",
+    "find_board",
+    "json_schema",
+    "json_schema_text",
+    "shipped_boards",
+]

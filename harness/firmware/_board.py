@@ -1,0 +1,67 @@
+"""A board file's facts in the form that the C sources are built with."""
+
+from __future__ import annotations
+
+from .._errors import BuildError
+from ..boards import Board
+from ..mcuboot import FlashArea, KeyType
+from ._layout import BootMode, Component, FirmwareLayout, Region
+from ._reference import chip_ram
+
+__all__ = ["firmware_layout"]
+
+_STORAGE = "storage"
+_ED25519_BYTES = 32  # a SubjectPublicKeyInfo ends with the raw key (RFC 8410)
+
+
+def firmware_layout(board: Board) -> FirmwareLayout:
+    """What the reference firmware must know of a board. Raises `BuildError` where it cannot serve."""
+    settings = board.boot_settings()
+    if board.public_key.type is not KeyType.ED25519:
+        raise BuildError(
+            "the reference bootloader checks Ed25519 signatures only",
+            where=f"{board.file}: mcuboot.signature.type",
+            found=str(board.public_key.type),
+            remedy="use an Ed25519 key, or name a bootloader of your own in mcuboot.bootloader",
+        )
+    try:
+        mode = BootMode(board.mcuboot.swap_mode.value)
+    except ValueError:
+        raise BuildError(
+            "the reference bootloader does not know this swap mode",
+            where=f"{board.file}: mcuboot.swap_mode",
+            expected=", ".join(BootMode),
+            found=board.mcuboot.swap_mode.value,
+            remedy="name a bootloader of your own in mcuboot.bootloader",
+        ) from None
+    console = next((port for port in board.serial if "console" in port.carries), None)
+    return FirmwareLayout(
+        board=board.name,
+        soc=board.soc.lower(),
+        ram=chip_ram(board.soc.lower()),
+        bootloader=_region(board.partition(board.mcuboot.partition)),
+        scratch=_region(settings.scratch) if settings.scratch else None,
+        storage=_region(board.partition(_STORAGE)),
+        components=[
+            Component(
+                component.name,
+                component.image if component.lwm2m_instance is None else component.lwm2m_instance,
+                _region(board.partition(component.primary)),
+                _region(board.partition(component.secondary or component.primary)),
+            )
+            for component in board.components
+        ],
+        mode=mode,
+        sector_size=board.flash.sector_size,
+        write_alignment=board.flash.write_alignment,
+        max_alignment=board.mcuboot.max_alignment,
+        max_sectors=board.mcuboot.max_sectors,
+        header_size=board.mcuboot.header_size,
+        public_key=board.public_key.der[-_ED25519_BYTES:],
+        key_hash=board.public_key.hash(),
+        console_baud=console.baud if console else 115200,
+    )
+
+
+def _region(area: FlashArea) -> Region:
+    return Region(area.address, area.size)
