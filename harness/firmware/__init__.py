@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ._board import firmware_layout
 from ._elf import Elf, Segment
 from ._layout import BootMode, Component, FirmwareLayout, Region
+from ._model import model_payload
 from ._reference import Behaviour, application_program, bootloader_program, sources_folder
 from ._toolchain import Program, Toolchain, cache_folder, compile_program, toolchain
 
@@ -21,6 +23,8 @@ __all__ = [
     "bootloader_program",
     "cache_folder",
     "compile_program",
+    "firmware_layout",
+    "model_payload",
     "sources_folder",
     "toolchain",
 ]

@@ -13,7 +13,7 @@ from ._layout import FirmwareLayout, Region
 from ._monocypher import monocypher_folder
 from ._toolchain import Program
 
-__all__ = ["Behaviour", "application_program", "bootloader_program", "sources_folder"]
+__all__ = ["Behaviour", "application_program", "bootloader_program", "chip_ram", "sources_folder"]
 
 
 class Behaviour(StrEnum):
@@ -44,6 +44,20 @@ def sources_folder() -> Path:
     raise BuildError("the firmware sources are not there", remedy="install the package again")
 
 
+def _chip(soc: str) -> _Chip:
+    try:
+        return _CHIPS[soc]
+    except KeyError:
+        raise BuildError(
+            f"the reference firmware has no port for {soc}", expected=", ".join(_CHIPS)
+        ) from None
+
+
+def chip_ram(soc: str) -> Region:
+    """The RAM that programs for this SoC are linked for."""
+    return _chip(soc).ram
+
+
 def _program(
     name: str,
     layout: FirmwareLayout,
@@ -52,12 +66,7 @@ def _program(
     defines: Mapping[str, str | int],
     extra: tuple[Path, ...] = (),
 ) -> Program:
-    try:
-        chip = _CHIPS[layout.soc]
-    except KeyError:
-        raise BuildError(
-            f"the reference firmware has no port for {layout.soc}", expected=", ".join(_CHIPS)
-        ) from None
+    chip = _chip(layout.soc)
     root = sources_folder()
     port = root / "port"
     return Program(
