@@ -5,19 +5,25 @@ pyOCD and pyserial are loaded when a device is opened, not before.
 
 from __future__ import annotations
 
+from ._backends import DeviceSettings, open_device
 from ._console import Console
 from ._debug_port import DebugPort, Reset
+from ._device import Baseline, Device
 from ._power import CommandPower, EmulatedPower, Power, ResetPower
 from ._serial_port import Chunk, SerialPort
 
 __all__ = [
+    "Baseline",
     "Chunk",
     "CommandPower",
     "Console",
     "DebugPort",
+    "Device",
+    "DeviceSettings",
     "EmulatedPower",
     "Power",
     "Reset",
     "ResetPower",
     "SerialPort",
+    "open_device",
 ]

@@ -98,8 +98,8 @@ class DebugPort:
             ", ".join(f"{at:#x}+{len(data):#x}" for at, data in content.items()),
             FlashError,
         ):
-            self.target.reset_and_halt()
-            loader = FlashLoader(self._session, no_reset=True)
+            self._halt_at_reset()
+            loader = FlashLoader(self._session)
             for address, data in content.items():
                 loader.add_data(address, data)
             loader.commit()
@@ -123,14 +123,20 @@ class DebugPort:
         from pyocd.flash.eraser import FlashEraser
 
         with _translated("erasing flash", f"{address:#010x}, {size} bytes", FlashError):
-            self.target.reset_and_halt()
+            self._halt_at_reset()
             FlashEraser(self._session, FlashEraser.Mode.SECTOR).erase([(address, address + size)])
 
     def erase_chip(self) -> None:
         """Erase all flash, by the way the part offers for it. The core is halted afterwards."""
         with _translated("erasing the chip", self.unique_id, FlashError):
             self.target.mass_erase()
-            self.target.reset_and_halt()
+            self._halt_at_reset()
+
+    def _halt_at_reset(self) -> None:
+        """Stop before the first instruction after a pin reset, which also ends a running watchdog."""
+        from pyocd.core.target import Target
+
+        self.target.reset_and_halt(Target.ResetType.HARDWARE)
 
     def reset(self, kind: Reset = Reset.PIN) -> None:
         """Reset and run."""

@@ -67,7 +67,7 @@ class _Memory(MemoryInterface):
 
     def read_memory_block8(self, addr: int, size: int, **attributes: int) -> Sequence[int]:
         """Read bytes."""
-        return list(self._guard(self._client.call, "read_memory", addr, size))
+        return bytearray(self._guard(self._client.call, "read_memory", addr, size))
 
     @staticmethod
     def _guard(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -197,7 +197,8 @@ class Bus(Callbacks):
     # what the core reads for itself
 
     def _memory_at(self, address: int, size: int) -> memoryview | None:
-        for memory in (self.ram, *self.arrays):
+        memories: list[Ram | FlashArray] = [self.ram, *self.arrays]
+        for memory in memories:
             if memory.base <= address and address + size <= memory.base + memory.size:
                 return memory.view[address - memory.base : address - memory.base + size]
         for base, content in self._constants:
@@ -261,7 +262,8 @@ class Bus(Callbacks):
         hot.operations += 1
         if hot.recording:
             hot.append(Operation(kind, address, size, 0, 0, hot.instructions, pc, self._master))
-        self.stall(flash.page_stall * max(1, size // flash.page_size))
+        if pc not in self.ram:
+            self.stall(flash.page_stall * max(1, size // flash.page_size))
         if flash.mark_rewritten(address - flash.base, size):
             hot.stop = 1
         return True

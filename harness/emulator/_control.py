@@ -168,8 +168,8 @@ class ControlClient:
                 raise self._gone("the last request", str(error)) from None
             if answer is None:
                 raise self._gone("the last request", "end of stream")
-            _number, result, error = answer
-            self._under_way.popleft().settle(result, error)
+            _number, result, problem = answer
+            self._under_way.popleft().settle(result, problem)
 
     def _gone(self, method: str, found: str) -> EmulatorError:
         return EmulatorError(

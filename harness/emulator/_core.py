@@ -150,16 +150,17 @@ class Core:
             if self.debug.stepping:
                 self._step()
                 continue
-            if (hot.waiting or self._exceptions.pending) and not self._take_exception() and self.sleeping:
-                self._wake()
+            if hot.waiting or self._exceptions.pending:
+                if self._take_exception():
+                    continue
+                if self.sleeping:
+                    self._wake()
             if self.sleeping and self.waits_for_event and hot.event:
                 hot.event, self.sleeping = 0, False
             if alarms.now >= until:
                 return Outcome.LIMIT
             if self.sleeping:
                 return Outcome.ASLEEP
-            if self.debug.halted:
-                continue
             if self.debug.masks_interrupts:
                 hot.waiting = 0
             hot.deadline = min(alarms.next, until) - hot.skipped
@@ -170,8 +171,7 @@ class Core:
     def _execute(self, count: int = 0) -> Outcome | None:
         """Let the engine run until it stops, and deal with why it did."""
         hot, registers = self._hot, self.registers
-        hot.reason = StopReason.NONE
-        self._interrupt = self._bad_address = self._hit = None
+        self._forget_stop()
         status = binding.uclib.uc_emu_start(self._engine._uch, registers.pc | 1, _UNTIL, 0, count)
         self._bus.raise_failure()
         if self._hit is not None:
@@ -192,6 +192,10 @@ class Core:
             hot.block_size = 0
             self._fall_asleep(for_event=False)
         return None
+
+    def _forget_stop(self) -> None:
+        self._hot.reason = StopReason.NONE
+        self._interrupt = self._bad_address = self._hit = None
 
     def _fall_asleep(self, *, for_event: bool) -> None:
         self.sleeping, self.waits_for_event = True, for_event

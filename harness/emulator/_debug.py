@@ -115,14 +115,13 @@ class CoreDebug:
         return {_DFSR: self.reasons, 0xDF8: self.data, 0xDFC: self.catch}.get(offset, 0)
 
     def _status(self) -> int:
-        target = self.target
-        running = target is not None and not self.halted
+        running = None if self.halted else self.target
         value = (
             self.control & 0xF
             | 1 << 16
             | self.halted << 17
-            | (running and target.sleeping) << 18
-            | (running and target.locked_up) << 19
+            | (running is not None and running.sleeping) << 18
+            | (running is not None and running.locked_up) << 19
             | self.retired << 24
             | self.was_reset << 25
         )

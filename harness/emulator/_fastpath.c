@@ -186,8 +186,10 @@ static int program(hot *h, void *uc, array *a, uint32_t address, uint32_t value)
         record *r = &h->journal[h->used++];
         *r = (record){instructions_at(h, pc), 1, address, 4, value, pc, previous, 0, 0};
     }
-    h->skipped += a->stall;
-    h->deadline = h->deadline > a->stall ? h->deadline - a->stall : 0;
+    if (h->block - h->ram_base >= h->ram_size) { /* code in RAM runs on while flash is busy */
+        h->skipped += a->stall;
+        h->deadline = h->deadline > a->stall ? h->deadline - a->stall : 0;
+    }
     uint8_t *executed = &a->executed[offset >> a->page_shift];
     if (*executed == RUN && *word != previous) {
         *executed = REWRITTEN;

@@ -116,6 +116,8 @@ class _Region(ctypes.Structure):
 class NativeHotPath(_Hot):
     """The hot path in C. Attribute access reads and writes the C structure itself."""
 
+    reason: int
+
     def __init__(
         self, engine: Any, arrays: list[FlashArray], ram: Ram, callbacks: Callbacks, library: Path
     ) -> None:

@@ -87,7 +87,8 @@ class PythonHotPath:
 
         hooks = (_DEVICE_LOAD(load), _DEVICE_STORE(store))
         self._device_hooks.append(hooks)
-        map_devices(self._engine, (base, size), *map(function_address, hooks), 0)
+        load_at, store_at = (function_address(hook) for hook in hooks)
+        map_devices(self._engine, (base, size), load_at, store_at, 0)
 
     def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
         view = memoryview(memory).cast("B").cast("I")
@@ -213,7 +214,8 @@ class PythonHotPath:
                     Master.CPU,
                 )
             )
-        self.skipped += flash.word_stall
-        self.deadline = max(self.deadline - flash.word_stall, 0)
+        if self.block not in self._ram:  # code in RAM runs on while flash is busy
+            self.skipped += flash.word_stall
+            self.deadline = max(self.deadline - flash.word_stall, 0)
         if previous & value != previous:
             self.stop |= flash.mark_rewritten(offset, 4)

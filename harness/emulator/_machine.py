@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from unicorn import Uc, arm_const
+from unicorn import arm_const
 from unicorn import unicorn_const as uc
+from unicorn.unicorn_py3.unicorn import Uc
 
 from ._alarms import Alarm, Alarms
 from ._bus import Bus
@@ -102,13 +103,13 @@ class Snapshot:
     core: tuple[bool, ...]
 
 
-def _new_engine() -> Uc:
-    engine = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
+def _new_engine() -> Any:
+    engine: Any = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
     engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
     return engine
 
 
-def _new_hot_path(engine: Uc, bus: Bus, *, native: bool | None) -> HotPath:
+def _new_hot_path(engine: Any, bus: Bus, *, native: bool | None) -> HotPath:
     from ._hot_native import NativeHotPath, native_library
     from ._hot_python import PythonHotPath
 
@@ -129,7 +130,6 @@ class Machine:
         self.soc = soc_model(soc)
         self.diagnostics = Diagnostics()
         self._engine = _new_engine()
-        self._reset_actions: list[Callable[[ResetKind], None]] = []
         self._alarms = Alarms()
         parts = self.soc.build(self, seed)
         self._parts = parts
@@ -352,10 +352,11 @@ class Machine:
         """Leave the array as the failing operation leaves it."""
         hot = self.hot
         hot.cut = NEVER
+        is_erase, self.bus.cut_is_erase = self.bus.cut_is_erase, False
         for flash in self._parts.arrays:
             if hot.cut_address in flash:
                 offset = hot.cut_address - flash.base
-                if hot.reason == StopReason.CUT and self.bus.cut_is_erase:
+                if hot.reason == StopReason.CUT and is_erase:
                     area = slice(offset, offset + hot.cut_value)
                     flash.view[area] = self._tear.erase(bytes(flash.view[area]))
                     flash.mark_rewritten(offset, hot.cut_value)

@@ -37,7 +37,8 @@ class _Batch:
         return list(self.values)
 
     def write(self, values: list[int]) -> None:
-        self.values[:] = values
+        for index, value in enumerate(values):
+            self.values[index] = value
         binding.uclib.uc_reg_write_batch(self._engine, self._ids, self._pointers, self._count)
 
 

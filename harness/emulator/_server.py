@@ -172,6 +172,10 @@ class BoardServer:
         with self._runner.stopped(wake=False) as machine:
             return [str(diagnostic) for diagnostic in machine.diagnostics]
 
+    def _do_forget_diagnostics(self) -> None:
+        with self._runner.stopped(wake=False) as machine:
+            machine.diagnostics.clear()
+
     def _do_speed(self, factor: float) -> None:
         with self._runner.stopped(wake=False):
             self._runner.speed = factor

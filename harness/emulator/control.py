@@ -5,8 +5,21 @@ Kept apart from `harness.emulator` so that a client needs neither Unicorn nor th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ._control import ControlClient, TransferError
 from ._process import EmulatedBoard
 from ._registry import Entry, running_boards
 
-__all__ = ["ControlClient", "EmulatedBoard", "Entry", "TransferError", "running_boards"]
+if TYPE_CHECKING:
+    from ._server import BoardServer
+
+__all__ = ["BoardServer", "ControlClient", "EmulatedBoard", "Entry", "TransferError", "running_boards"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "BoardServer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._server import BoardServer
+
+    return BoardServer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -57,9 +56,6 @@ class Chip(System, Protocol):
 
     def reset_now(self, kind: ResetKind) -> None:
         """Reset while the CPU is stopped, for a debugger."""
-
-    def on_reset(self, action: Callable[[ResetKind], None]) -> None:
-        """Call ``action`` at every reset, after the devices' own."""
 
 
 class Soc(Protocol):

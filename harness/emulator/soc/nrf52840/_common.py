@@ -33,7 +33,7 @@ class NrfPeripheral(Peripheral):
     TASKS: ClassVar[dict[int, str]] = {}
     EVENTS: ClassVar[dict[int, str]] = {}
     SHORT_TABLE: ClassVar[dict[int, tuple[int, int]]] = {}
-    STATE = ("interrupts",)
+    STATE: ClassVar[tuple[str, ...]] = ("interrupts",)
 
     def __init__(
         self, system: System, name: str, base: int, irq: int | None = None, ppi: Ppi | None = None

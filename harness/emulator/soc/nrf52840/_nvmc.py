@@ -14,6 +14,7 @@ from ._common import CYCLES_PER_SECOND
 __all__ = ["CtrlAp", "Nvmc"]
 
 _READ, _WRITE, _ERASE = 0, 1, 2
+_READY: Final = 0x400
 _CONFIG: Final = 0x504
 #: a word may be written twice between erases, in 41 us; a page erase takes 85 ms (PS, NVMC)
 _WRITES_PER_WORD: Final = 2
@@ -22,11 +23,18 @@ _PAGE_CYCLES: Final = 85 * CYCLES_PER_SECOND // 1_000
 _ERASE_MILLISECONDS: Final = 85
 
 
+#: how long READY stays low for code in RAM; shorter than on silicon, so that flash loaders are fast
+_BUSY_CYCLES: Final = 6400
+
+
 class Nvmc(Peripheral):
-    """The controller at 0x4001E000 for flash and UICR."""
+    """The controller at 0x4001E000 for flash and UICR.
+
+    Erasing stalls code that runs from flash. Code in RAM goes on and has to wait for READY.
+    """
 
     REGISTERS = (
-        Register(0x400, "READY", Access.READ_ONLY, 1),
+        Register(_READY, "READY", Access.READ_ONLY, 1),
         Register(0x408, "READYNEXT", Access.READ_ONLY, 1),
         Register(_CONFIG, "CONFIG"),
         Register(0x508, "ERASEPAGE", Access.ACTIVE, on_write="_erase_page"),
@@ -45,6 +53,7 @@ class Nvmc(Peripheral):
         super().__init__(chip, "NVMC", base)
         self._chip = chip
         self._partial: dict[int, int] = {}
+        self._ready_alarm = chip.alarm(self._ready)
         gate = Gate(ctypes.c_uint32.from_buffer(self.memory, _CONFIG), 3, _WRITE)
         self.flash = FlashArray(
             "flash",
@@ -81,21 +90,31 @@ class Nvmc(Peripheral):
         self._chip.report(DiagnosticKind.FLASH_CONFLICT, self.base + offset, value, "no flash page there")
         return None
 
+    def _ready(self) -> None:
+        self.words[_READY >> 2] = 1
+
+    def _erase(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
+        if not self._chip.erase(flash, address, size, pc):
+            return False
+        self.words[_READY >> 2] = 0
+        self._ready_alarm.at(self._chip.now + _BUSY_CYCLES * (pc not in self.flash))
+        return True
+
     def _erase_page(self, offset: int, value: int) -> None:
         page = self._page_of(offset, value)
         if page is not None and self._may_erase(offset, value):
             self._partial.pop(page, None)
-            self._chip.erase(self.flash, page, self.flash.page_size, self._chip.exact_pc())
+            self._erase(self.flash, page, self.flash.page_size, self._chip.exact_pc())
 
     def _erase_all(self, offset: int, value: int) -> None:
         if value & 1 and self._may_erase(offset, value):
             pc = self._chip.exact_pc()
-            if self._chip.erase(self.flash, 0, self.flash.size, pc):
-                self._chip.erase(self.uicr, self.uicr.base, self.uicr.size, pc)
+            if self._erase(self.flash, 0, self.flash.size, pc):
+                self._erase(self.uicr, self.uicr.base, self.uicr.size, pc)
 
     def _erase_uicr(self, offset: int, value: int) -> None:
         if value & 1 and self._may_erase(offset, value):
-            self._chip.erase(self.uicr, self.uicr.base, self.uicr.size, self._chip.exact_pc())
+            self._erase(self.uicr, self.uicr.base, self.uicr.size, self._chip.exact_pc())
 
     def _erase_page_partial(self, offset: int, value: int) -> None:
         """A page counts as erased once its steps add up to the full time; until then only a part of it is."""
@@ -114,6 +133,7 @@ class Nvmc(Peripheral):
         """Back to read-only; an interrupted partial erase is forgotten."""
         super().reset(kind)
         self._partial = {}
+        self._ready_alarm.cancel()
 
 
 class CtrlAp:

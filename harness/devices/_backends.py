@@ -1,0 +1,160 @@
+"""Opens devices: emulated in a process of their own, or real ones behind a probe and ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .._errors import CapabilityMissing, PortError, ProbeError
+from ..boards import Board
+from ..emulator.control import ControlClient, EmulatedBoard
+from ._debug_port import DebugPort
+from ._device import Device, NoBaseline
+from ._power import CommandPower, EmulatedPower, Power, ResetPower
+from ._serial_port import SerialPort
+
+__all__ = ["DeviceSettings", "open_device"]
+
+#: how much faster than real time an emulated board sleeps in tests
+DEFAULT_SPEED: Final = 8.0
+_EMULATED_OPTIONS: Final = {"reset.post_delay": 0.0, "reset.hold_time": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """Which device to open for a board.
+
+    ``backend`` is ``embedded`` or ``hardware``. For hardware: ``probe`` is the unique id
+    (needed if more than one is there), ``ports`` maps roles to pyserial URLs (found by USB
+    id otherwise), ``power_off`` and ``power_on`` are command lines.
+    """
+
+    backend: str = "embedded"
+    probe: str | None = None
+    ports: Mapping[str, str] = field(default_factory=dict)
+    power_off: Sequence[str] = ()
+    power_on: Sequence[str] = ()
+    speed: float = DEFAULT_SPEED
+    seed: int = 1
+
+
+def open_device(board: Board, settings: DeviceSettings | None = None) -> Device:
+    """Open a device of this board; the caller closes it. Raises `BenchError` and its kinds."""
+    settings = settings or DeviceSettings()
+    with ExitStack() as stack:
+        opener = _open_embedded if settings.backend == "embedded" else _open_hardware
+        return opener(board, settings, stack)
+
+
+class _Snapshots:
+    """Baselines of an emulated board: whole-machine snapshots."""
+
+    def __init__(self, control: ControlClient) -> None:
+        self._control = control
+        self._known: set[str] = set()
+
+    def recall(self, key: str) -> bool:
+        """Restore a snapshot."""
+        if key not in self._known:
+            return False
+        self._control.call("restore", key)
+        self._control.call("forget_diagnostics")
+        return True
+
+    def remember(self, key: str) -> None:
+        """Take a snapshot."""
+        self._control.call("snapshot", key)
+        self._control.call("forget_diagnostics")
+        self._known.add(key)
+
+
+def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> Device:
+    if board.emulator is None:
+        raise CapabilityMissing("emulator", board=board.name)
+    process = stack.enter_context(
+        EmulatedBoard(
+            board.emulator,
+            board=board.name,
+            target=board.debug.target,
+            speed=settings.speed,
+            seed=settings.seed,
+        )
+    )
+    lines = list(process.entry.serial.values())
+    ports = {
+        serial.role: stack.enter_context(SerialPort(url, baud=serial.baud, name=serial.role))
+        for serial, url in zip(board.serial, lines, strict=False)
+    }
+    debug = stack.enter_context(
+        DebugPort(process.entry.uid, target=board.debug.target, options=_EMULATED_OPTIONS)
+    )
+    control = process.control
+    owned = stack.pop_all()
+    return Device(
+        board,
+        "embedded",
+        debug,
+        EmulatedPower(control),
+        ports,
+        _Snapshots(control),
+        owned,
+        lambda: [str(text) for text in control.call("diagnostics")],
+    )
+
+
+def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> Device:
+    options: dict[str, Any] = {"frequency": board.debug.frequency} if board.debug.frequency else {}
+    debug = stack.enter_context(
+        DebugPort(settings.probe or _only_probe(), target=board.debug.target, options=options)
+    )
+    ports = {
+        serial.role: stack.enter_context(
+            SerialPort(
+                settings.ports.get(serial.role) or _port_of(serial), baud=serial.baud, name=serial.role
+            )
+        )
+        for serial in board.serial
+    }
+    power: Power = (
+        CommandPower(settings.power_off, settings.power_on) if settings.power_on else ResetPower(debug)
+    )
+    return Device(board, "hardware", debug, power, ports, NoBaseline(), stack.pop_all())
+
+
+def _only_probe() -> str:
+    from pyocd.probe.aggregator import DebugProbeAggregator
+
+    probes = [probe.unique_id for probe in DebugProbeAggregator.get_all_connected_probes()]
+    if len(probes) != 1:
+        raise ProbeError(
+            "no debug probe is there" if not probes else "more than one debug probe is there",
+            found=", ".join(probes) or "none",
+            remedy="connect the board" if not probes else "say which one: --hil-probe ID",
+        )
+    return str(probes[0])
+
+
+def _port_of(serial: Any) -> str:
+    """The one port with the USB identity that the board file gives."""
+    from serial.tools import list_ports
+
+    if serial.usb is None:
+        raise PortError(
+            f"no port was named for {serial.role!r}, and the board file gives no USB identity to find it by",
+            remedy=f"say which one: --hil-port {serial.role}=/dev/ttyACM0",
+        )
+    found = [
+        port.device
+        for port in list_ports.comports()
+        if (port.vid, port.pid) == (serial.usb.vid, serial.usb.pid)
+    ]
+    if len(found) != 1:
+        raise PortError(
+            f"{len(found)} ports could be {serial.role!r}",
+            expected=f"one with USB identity {serial.usb.vid:04x}:{serial.usb.pid:04x}",
+            found=", ".join(found) or "none",
+            remedy=f"connect the board, or say which one: --hil-port {serial.role}=PORT",
+        )
+    return str(found[0])

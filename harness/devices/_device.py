@@ -1,0 +1,151 @@
+"""One running board with its four sides: debug, serial ports, power, capabilities."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Protocol
+
+from .._errors import CapabilityMissing
+from ..boards import Board
+from ..mcuboot import BootSettings, FlashReport, FlashView
+from ._console import Console
+from ._debug_port import DebugPort
+from ._power import Power
+from ._serial_port import SerialPort
+
+__all__ = ["Baseline", "Device"]
+
+
+class Baseline(Protocol):
+    """Brings flash back to known content. ``key`` names the content."""
+
+    def recall(self, key: str) -> bool:
+        """Put back content that was remembered under this key; False if there is none. Power is off then."""
+
+    def remember(self, key: str) -> None:
+        """Remember the present content; power is off."""
+
+
+class NoBaseline:
+    """Nothing is remembered: content is programmed again, sector by sector where it differs."""
+
+    def recall(self, key: str) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Nothing was remembered."""
+        return False
+
+    def remember(self, key: str) -> None:
+        """Forget at once."""
+
+
+class Device:
+    """A board that runs. Hardware and emulated boards differ only in the parts they are made of.
+
+    ``kind`` is ``embedded`` or ``hardware``; ``ports`` are the serial ports by role.
+    Whoever makes a device closes it; ``owned`` is closed with it, last first.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        kind: str,
+        debug: DebugPort,
+        power: Power,
+        ports: Mapping[str, SerialPort],
+        baseline: Baseline,
+        owned: ExitStack,
+        findings: Callable[[], list[str]] = list,
+    ) -> None:
+        self.board, self.kind = board, kind
+        self.debug, self.power, self.ports = debug, power, dict(ports)
+        self._baseline, self._owned, self._findings = baseline, owned, findings
+        self._consoles = {
+            serial.role: Console(ports[serial.role], framed="slipmux" in serial.carries)
+            for serial in board.serial
+            if "console" in serial.carries and serial.role in ports
+        }
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything that the device owns."""
+        self._owned.close()
+
+    @property
+    def name(self) -> str:
+        """Board and probe, for messages."""
+        return f"{self.board.name} ({self.debug.unique_id})"
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the board has by definition, and what this device adds."""
+        return frozenset(self.board.capabilities) | ({"power"} if self.power.real else set())
+
+    def require(self, capability: str) -> None:
+        """Raise `CapabilityMissing` if the device lacks this."""
+        if capability not in self.capabilities:
+            raise CapabilityMissing(capability, board=self.board.name)
+
+    @property
+    def console(self) -> Console:
+        """The first port that carries console text. Raises `CapabilityMissing`."""
+        for console in self._consoles.values():
+            return console
+        raise CapabilityMissing("console", board=self.board.name)
+
+    @property
+    def link(self) -> SerialPort:
+        """The port that carries CoAP in slipmux frames. Raises `CapabilityMissing`."""
+        for serial in self.board.serial:
+            if "slipmux" in serial.carries:
+                return self.ports[serial.role]
+        raise CapabilityMissing("slipmux", board=self.board.name)
+
+    # flash
+
+    def _areas(self, settings: BootSettings) -> Iterator[tuple[int, int]]:
+        for _, area in settings.areas():
+            yield area.address, area.size
+        if settings.scratch is not None:
+            yield settings.scratch.address, settings.scratch.size
+
+    def flash(self) -> FlashView:
+        """All slots and the scratch area as they are now, read through the probe."""
+        areas = self._areas(self.board.boot_settings())
+        return FlashView.build((address, self.debug.read(address, size)) for address, size in areas)
+
+    def report(self) -> FlashReport:
+        """The slots explained, with what the next boot will do."""
+        return FlashReport.build(self.flash(), self.board.boot_settings())
+
+    def install(self, content: Mapping[int, bytes]) -> None:
+        """Make flash hold exactly this, by address, and nothing else. Power is off afterwards."""
+        key = _key(content)
+        if self._baseline.recall(key):
+            return
+        self.power.on()
+        self.debug.erase_chip()
+        self.debug.program(content)
+        self.power.off()
+        self._baseline.remember(key)
+
+    def findings(self) -> list[str]:
+        """Rules of the part that firmware has broken since the last `install`, as the emulator saw them."""
+        return self._findings()
+
+    def power_cycle(self) -> None:
+        """Off and on again."""
+        self.power.off()
+        self.power.on()
+
+
+def _key(content: Mapping[int, bytes]) -> str:
+    digest = hashlib.sha256()
+    for address, data in sorted(content.items()):
+        digest.update(address.to_bytes(4, "little") + len(data).to_bytes(4, "little") + data)
+    return digest.hexdigest()

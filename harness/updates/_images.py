@@ -1,0 +1,137 @@
+"""Images to update with: built from the reference firmware, signed for the board, kept for the session."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from intelhex import HexReaderError, IntelHex
+
+from .._errors import ImageError
+from ..boards import Board, Component
+from ..firmware import (
+    Behaviour,
+    Elf,
+    application_program,
+    bootloader_program,
+    compile_program,
+    firmware_layout,
+    model_payload,
+)
+from ..mcuboot import FlashView, Image, Version, sign
+
+__all__ = ["ImageFactory", "SignedImage"]
+
+_MODEL_SIZE: Final = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class SignedImage:
+    """A signed image for one component. ``label`` is what messages call it."""
+
+    component: str
+    version: Version
+    data: bytes = field(repr=False)
+    label: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole image, for reports."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def lies_at(self, flash: FlashView, address: int) -> bool:
+        """Whether flash holds exactly this image there."""
+        return flash.read(address, len(self.data)) == self.data
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class ImageFactory:
+    """Makes the bootloader and images of a board. ``options`` are C defines for all builds, such as
+    ``DEFECT_name``; ``key`` signs instead of the board's key.
+    """
+
+    def __init__(self, board: Board, *, options: Mapping[str, int] | None = None) -> None:
+        self.board = board
+        self._options = dict(options or {})
+        self._payloads: dict[tuple[Any, ...], bytes] = {}
+
+    def bootloader(self) -> dict[int, bytes]:
+        """The bootloader by address: the reference one, or the file that the board names."""
+        file = self.board.bootloader
+        if file is None:
+            program = bootloader_program(firmware_layout(self.board), options=self._options)
+            file = compile_program(program)
+        return _content(file, self.board.partition(self.board.mcuboot.partition).address)
+
+    def make(
+        self,
+        component: str | int | Component,
+        version: str,
+        *,
+        behaviour: Behaviour = Behaviour.GOOD,
+        size: int = _MODEL_SIZE,
+        seed: int | None = None,
+        **signing: Any,
+    ) -> SignedImage:
+        """A signed image.
+
+        Component 0 is the application, built to behave as asked; the others carry data of
+        ``size`` bytes that depend on ``seed`` (by default on the version). ``signing`` are
+        fields of `harness.mcuboot.SigningOptions`, for example ``dependencies``.
+        """
+        chosen = self.board.component(component)
+        if chosen.image == 0:
+            payload = self._application(behaviour)
+            label = f"{chosen.name} {version}" + ("" if behaviour is Behaviour.GOOD else f" ({behaviour})")
+        else:
+            payload = self._data(version, size, seed)
+            label = f"{chosen.name} {version}"
+        options = self.board.signing_options(chosen, version=version, **signing)
+        return SignedImage(chosen.name, options.version, sign(payload, options), label)
+
+    def _application(self, behaviour: Behaviour) -> bytes:
+        if (behaviour,) not in self._payloads:
+            program = application_program(firmware_layout(self.board), behaviour, options=self._options)
+            self._payloads[behaviour,] = Elf.read(compile_program(program)).binary()[1]
+        return self._payloads[behaviour,]
+
+    def _data(self, version: str, size: int, seed: int | None) -> bytes:
+        key = (version, size, seed)
+        if key not in self._payloads:
+            chosen = int.from_bytes(hashlib.sha256(version.encode()).digest()[:4]) if seed is None else seed
+            self._payloads[key] = model_payload(version, size, chosen)
+        return self._payloads[key]
+
+
+def _content(file: Path, base: int) -> dict[int, bytes]:
+    """What a .elf, .hex or .bin file puts where; a .bin starts at ``base``."""
+    suffix = file.suffix.lower()
+    if suffix == ".elf":
+        return {segment.address: segment.data for segment in Elf.read(file).segments}
+    if suffix == ".hex":
+        try:
+            content = IntelHex(str(file))
+        except (HexReaderError, OSError) as error:
+            raise ImageError("no Intel HEX file", where=str(file), found=str(error)) from None
+        return {start: content.tobinstr(start=start, end=end - 1) for start, end in content.segments()}
+    try:
+        return {base: file.read_bytes()}
+    except OSError as error:
+        raise ImageError("cannot be read", where=str(file), found=str(error)) from None
+
+
+def describe(image: SignedImage) -> dict[str, str]:
+    """Facts for reports: version, size, digest of the file and of the image."""
+    parsed = Image.parse(image.data)
+    return {
+        "component": image.component,
+        "version": str(image.version),
+        "size": str(len(image.data)),
+        "sha256": image.digest,
+        "findings": "; ".join(str(finding) for finding in parsed.findings),
+    }
