@@ -1,0 +1,17 @@
+"""The working part of the pytest plugin, loaded when a board is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import _fixtures, _reports, _settings
+
+__all__ = ["activate"]
+
+
+def activate(config: pytest.Config) -> None:
+    """Check the options and register fixtures and reports."""
+    settings = _settings.read(config)
+    config.stash[_settings.KEY] = settings
+    config.pluginmanager.register(_fixtures, "mcuboot-harness-fixtures")
+    config.pluginmanager.register(_reports, "mcuboot-harness-reports")

@@ -1,0 +1,114 @@
+"""Fixtures for tests on devices. All names start with `hil_`, so that they meet no other plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .._errors import CapabilityMissing
+from ..boards import Board, Component
+from ..devices import Console, Device, open_device
+from ..mcuboot import FlashReport
+from ..protocols import Lwm2mServer
+from ..updates import ImageFactory, UpdateRig
+from ._settings import KEY
+
+__all__: list[str] = []
+
+DEVICE_KEY = pytest.StashKey[Device]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that uses a board for every board named, and for every component if it asks for one."""
+    if "hil_board" not in metafunc.fixturenames:
+        return
+    boards = metafunc.config.stash[KEY].boards
+    if "hil_component" in metafunc.fixturenames:
+        pairs = [(board, part) for board in boards for part in board.components]
+        ids = [f"{board.name}-{part.name}" for board, part in pairs]
+        metafunc.parametrize(("hil_board", "hil_component"), pairs, ids=ids, scope="session", indirect=True)
+    else:
+        ids = [board.name for board in boards]
+        metafunc.parametrize("hil_board", boards, ids=ids, scope="session", indirect=True)
+
+
+@pytest.fixture(scope="session")
+def hil_board(request: pytest.FixtureRequest) -> Board:
+    """The board under test: a `harness.boards.Board`."""
+    board = request.param
+    assert isinstance(board, Board)
+    return board
+
+
+@pytest.fixture(scope="session")
+def hil_component(request: pytest.FixtureRequest) -> Component:
+    """A component of the board; tests that use it run for each."""
+    component = request.param
+    assert isinstance(component, Component)
+    return component
+
+
+@pytest.fixture(scope="session")
+def hil_images(request: pytest.FixtureRequest, hil_board: Board) -> ImageFactory:
+    """Makes bootloader and signed images for the board: a `harness.updates.ImageFactory`."""
+    return ImageFactory(hil_board, options=request.config.stash[KEY].build_options)
+
+
+@pytest.fixture(scope="session")
+def hil_session_device(request: pytest.FixtureRequest, hil_board: Board) -> Iterator[Device]:
+    """The device, opened once for all tests of this process."""
+    with open_device(hil_board, request.config.stash[KEY].device) as device:
+        yield device
+
+
+@pytest.fixture
+def hil_device(request: pytest.FixtureRequest, hil_session_device: Device) -> Device:
+    """The device under test: a `harness.devices.Device`. Its console appears in the report of a failure."""
+    request.node.stash[DEVICE_KEY] = hil_session_device
+    return hil_session_device
+
+
+@pytest.fixture
+def hil_console(hil_device: Device) -> Console:
+    """The device's console: a `harness.devices.Console`; earlier text is skipped."""
+    hil_device.console.skip()
+    return hil_device.console
+
+
+@pytest.fixture
+def hil_slots(hil_device: Device) -> Callable[[], FlashReport]:
+    """Reads both slots of every image and explains them: call it for a `harness.mcuboot.FlashReport`."""
+    return hil_device.report
+
+
+@pytest.fixture
+def hil_rig(hil_device: Device, hil_images: ImageFactory) -> Iterator[UpdateRig]:
+    """Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`."""
+    with UpdateRig(hil_device, hil_images) as rig:
+        yield rig
+
+
+@pytest.fixture
+def hil_lwm2m(hil_rig: UpdateRig) -> Lwm2mServer:
+    """The LwM2M server on the device's serial line: a `harness.protocols.Lwm2mServer`."""
+    return hil_rig.server
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what the board cannot do, with the capability's name."""
+    board = getattr(item, "callspec", None) and item.callspec.params.get("hil_board")  # type: ignore[attr-defined]
+    if isinstance(board, Board):
+        for mark in item.iter_markers("hil_requires"):
+            for capability in mark.args:
+                if capability not in board.capabilities:
+                    pytest.skip(str(CapabilityMissing(capability, board=board.name)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Iterator[None]:
+    """A capability found missing in the middle of a test is a skip as well; a broken bench stays an error."""
+    try:
+        return (yield)
+    except CapabilityMissing as missing:
+        pytest.skip(str(missing))
