@@ -53,8 +53,10 @@ def _compile(source: Path, library: Path) -> None:
                 "-fPIC",
                 "-nostdlib",
                 "-fno-sanitize=all",
-            ]
-            + ["-o", str(part), str(source)],
+                "-o",
+                str(part),
+                str(source),
+            ],
             check=True,
             capture_output=True,
             timeout=300,

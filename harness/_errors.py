@@ -143,11 +143,11 @@ class RegistrationError(ProtocolError):
     """The device did not register, registered unusably, or its registration ended."""
 
 
-class DeadlineExceeded(HarnessError, TimeoutError):
+class DeadlineExceeded(HarnessError, TimeoutError):  # noqa: N818 - says what happened, as trio names it
     """A wait ran out. ``expected`` is what was waited for, ``found`` what came instead."""
 
 
-class CapabilityMissing(HarnessError):
+class CapabilityMissing(HarnessError):  # noqa: N818 - a property of the board, not a fault
     """The board has no such part. ``capability`` is the name that a skip shows."""
 
     def __init__(self, capability: str, *, board: str) -> None:

@@ -1,0 +1,79 @@
+"""The command `harness`. Each subcommand is a module of its own and is loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from .._errors import HarnessError, VerdictError
+
+__all__ = ["main"]
+
+#: subcommand: (module, one line)
+_COMMANDS: Final = {
+    "demo": ("_demo", "Update an emulated board from a fresh checkout, and show that it holds."),
+    "verify": ("_verify", "Run the regression suite on a board."),
+    "slots": ("_slots", "Explain the MCUboot slots in a flash dump, and what the next boot would do."),
+    "emulate": ("_emulate", "Run an emulated board for pyOCD, a debugger and serial terminals."),
+    "boards": ("_boards", "List boards, check a board file, print the schema."),
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command = import_module(f".{_COMMANDS[name][0]}", __name__).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from difflib import get_close_matches
+
+        if args and args[0] not in _COMMANDS:
+            near = get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", context)
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mcuboot-harness")
+def _group() -> None:
+    """Prove MCUboot firmware updates from flash contents, on real and emulated boards."""
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 well, 1 a verdict did not hold, 2 wrong use, bad input or a broken bench."""
+    try:
+        _group.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except VerdictError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except HarnessError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
