@@ -60,7 +60,8 @@ def _group() -> None:
 def main() -> None:
     """Entry point. Exit codes: 0 well, 1 a verdict did not hold, 2 wrong use, bad input or a broken bench."""
     try:
-        _group.main(standalone_mode=False)
+        # click hands the code of its own Exit back as result
+        sys.exit(_group.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.ClickException as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ._board import firmware_layout
+from ._compile import cache_folder, compile_program
 from ._elf import Elf, Segment
 from ._layout import BootMode, Component, FirmwareLayout, Region
 from ._model import model_payload
 from ._reference import Behaviour, application_program, bootloader_program, sources_folder
-from ._toolchain import Program, Toolchain, cache_folder, compile_program, toolchain
+from ._toolchain import Program, Toolchain, toolchain
 
 __all__ = [
     "Behaviour",

@@ -17,7 +17,7 @@ from typing import Final
 from filelock import FileLock
 
 from .._errors import BuildError
-from ._toolchain import cache_folder
+from ._compile import cache_folder
 
 __all__ = ["monocypher_folder"]
 
