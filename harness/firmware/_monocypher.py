@@ -65,7 +65,7 @@ def _fetch(folder: Path) -> None:
 
 def _download(work: Path) -> Path:
     command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"),
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "pymonocypher"),
         *("--dest", str(work), f"pymonocypher=={_VERSION}"),
     ]
     try:
