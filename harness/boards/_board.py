@@ -23,6 +23,7 @@ from harness.mcuboot import (
 from ._load import Loaded, load_file, refusal
 from ._model import BoardFile, Component, Debug, Flash, Mcuboot, SerialPort
 from ._problems import Problem, nearest
+from ._variant import Changes
 
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
@@ -46,13 +47,13 @@ class Board:
     """The key to sign test images with, if the board file names one."""
 
     @classmethod
-    def load(cls, file: Path | str) -> Self:
-        """Read a board file.
+    def load(cls, file: Path | str, changes: Changes | None = None) -> Self:
+        """Read a board file; ``changes`` replace fields by path, ``{("mcuboot", "swap_mode"): "move"}``.
 
         Raises:
             BoardError: lists all problems with file, line, field, value and remedy.
         """
-        loaded: Loaded = load_file(Path(file))
+        loaded: Loaded = load_file(Path(file), changes)
         if loaded.content is None or loaded.public_key is None:
             raise refusal(loaded)
         return cls(loaded.file, loaded.content, loaded.public_key, loaded.signing_key)

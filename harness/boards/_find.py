@@ -10,6 +10,7 @@ from harness._errors import BoardError
 
 from ._board import Board
 from ._problems import nearest
+from ._variant import split_variant
 
 _SUFFIXES: Final = (".yaml", ".yml")
 
@@ -33,19 +34,21 @@ def shipped_boards() -> dict[str, Path]:
 def find_board(name: str | Path) -> Board:
     """A board by the name of a shipped one, or by the path of its file.
 
-    Anything that has a folder in it or ends in ``.yaml`` is a path.
+    Anything that has a folder in it or ends in ``.yaml`` is a path. Fields may be changed
+    behind it: ``nrf52840dk:swap_mode=move``.
 
     Raises:
         BoardError: no such board, or its file is refused.
     """
+    name, changes = split_variant(str(name))
     path = Path(name)
     if path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
-        return Board.load(path)
+        return Board.load(path, changes)
     known = shipped_boards()
-    if str(name) in known:
-        return Board.load(known[str(name)])
+    if name in known:
+        return Board.load(known[name], changes)
     raise BoardError(
-        f"no board {str(name)!r}",
+        f"no board {name!r}",
         expected=", ".join(known) or "none is shipped",
-        remedy=nearest(str(name), known) or "name a shipped board, or the path of a board file",
+        remedy=nearest(name, known) or "name a shipped board, or the path of a board file",
     )

@@ -15,6 +15,7 @@ from harness.mcuboot import PublicKey, SigningKey
 from ._checks import Fault, Sections, check
 from ._model import BoardFile, Signature
 from ._problems import Problem, field_name, from_validation, nearest, shown
+from ._variant import Changes, apply
 from ._yaml import Document, YamlError, read_yaml
 
 _LARGEST: Final = 1 << 20
@@ -32,8 +33,11 @@ class Loaded:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load_file(file: Path) -> Loaded:
-    """Read a board file and the keys it names, and collect everything that is wrong with it."""
+def load_file(file: Path, changes: Changes | None = None) -> Loaded:
+    """Read a board file and the keys it names, and collect everything that is wrong with it.
+
+    ``changes`` replace fields, by path, before anything is checked.
+    """
     loaded = Loaded(file)
     try:
         data = file.read_bytes()[: _LARGEST + 1]
@@ -53,6 +57,7 @@ def load_file(file: Path) -> Loaded:
     except YamlError as error:
         loaded.problems.append(Problem(str(file), error.line, "", f"not YAML: {error.what}"))
     else:
+        apply(changes or {}, document)
         _fill(loaded, document)
     return loaded
 
