@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from .._errors import HarnessError, VerdictError
+from .._errors import DeadlineExceeded, ProtocolError, VerdictError
 from ..boards import Board, find_board
 from ..devices import open_device
 from ..firmware import (
@@ -68,7 +68,10 @@ _HOLDS = Step("reset once more", "2.0.0 stays confirmed")
 
 
 def run_demo(screen: Screen, board_name: str = "nrf52840dk") -> list[StepResult]:
-    """Run all steps and return how they ended; stops at the first that fails."""
+    """Run all steps and return how they ended; stops at the first whose verdict does not hold.
+
+    Raises `HarnessError` if it cannot be told: the bench is broken, or firmware does not build.
+    """
     results: list[StepResult] = []
     with closing(_steps(find_board(board_name), screen)) as steps:
         for step, action in steps:
@@ -76,7 +79,7 @@ def run_demo(screen: Screen, board_name: str = "nrf52840dk") -> list[StepResult]
             began = time.monotonic()
             try:
                 facts, problem = tuple(action()), ""
-            except (HarnessError, VerdictError) as error:
+            except (VerdictError, ProtocolError, DeadlineExceeded) as error:
                 facts, problem = (), str(error)
             result = StepResult(step, time.monotonic() - began, facts, problem)
             results.append(result)
@@ -145,10 +148,10 @@ def _compile(make: Callable[[], Program]) -> None:
 
 
 def _first_boot(rig: UpdateRig, old: list[SignedImage]) -> list[str]:
-    registration = rig.boot()
+    rig.boot()
     rig.expect_installed(*old, why="a first boot changes nothing")
     told = rig.told(*(image.component for image in old))
-    return [f"registered as {registration.endpoint}", *(f"{name}: {said}" for name, said in told.items())]
+    return [f"registered as {rig.registration.endpoint}", *(f"{name}: {said}" for name, said in told.items())]
 
 
 def _download(rig: UpdateRig, images: list[SignedImage], screen: Screen) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ._backends import DeviceSettings, open_device
 from ._console import Console
-from ._debug_port import DebugPort, Reset
+from ._debug_port import CoreSample, DebugPort, Reset
 from ._device import Baseline, Device
 from ._power import CommandPower, EmulatedPower, Power, ResetPower
 from ._serial_port import Chunk, SerialPort
@@ -17,6 +17,7 @@ __all__ = [
     "Chunk",
     "CommandPower",
     "Console",
+    "CoreSample",
     "DebugPort",
     "Device",
     "DeviceSettings",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from .._errors import FlashError, ProbeError
 
-__all__ = ["DebugPort", "Reset"]
+__all__ = ["CoreSample", "DebugPort", "Reset"]
 
 _BLOCK: Final = 64 * 1024
 
@@ -20,6 +21,18 @@ class Reset(Enum):
 
     PIN = "hardware"
     SYSTEM = "sysresetreq"
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSample:
+    """What a core does: address, number of the exception that it handles (0: none), and whether it does
+    anything at all - it has locked up, or it is parked: asleep, or in a branch to itself.
+    """
+
+    pc: int
+    exception: int
+    locked_up: bool
+    parked: bool
 
 
 class DebugPort:
@@ -38,7 +51,7 @@ class DebugPort:
         from pyocd.core.helpers import ConnectHelper
 
         for name in ("pyocd", "pylink"):
-            logging.getLogger(name).setLevel(logging.ERROR)  # what matters arrives as an exception
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters arrives as an exception
         try:
             session = ConnectHelper.session_with_chosen_probe(
                 unique_id=self.unique_id, blocking=False, return_first=True, options=options
@@ -50,6 +63,7 @@ class DebugPort:
                     found=_present(),
                     remedy="check cable, power and the id in the bench file; see 'pyocd list'",
                 )
+            session.delegate = _NoRegisterDescription()
             session.open()
         except Error as error:
             raise ProbeError(
@@ -81,9 +95,11 @@ class DebugPort:
         """Memory content, also while the core runs."""
         content = bytearray()
         with _translated("reading memory", f"{address:#010x}, {size} bytes"):
+            # Past pyOCD's core, which looks for a software breakpoint at each single byte.
+            memory = self.target.selected_core_or_raise.ap
             while len(content) < size:
                 at = address + len(content)
-                content += bytes(self.target.read_memory_block8(at, min(_BLOCK, size - len(content))))
+                content += bytes(memory.read_memory_block8(at, min(_BLOCK, size - len(content))))
         return bytes(content)
 
     def program(self, content: Mapping[int, bytes]) -> None:
@@ -156,16 +172,46 @@ class DebugPort:
         with _translated("resuming", self.unique_id):
             self.target.resume()
 
+    def sample(self) -> CoreSample:
+        """Where the core is: it is stopped for a moment, and runs on."""
+        with _translated("looking at the core", self.unique_id):
+            status = self.target.read32(_DHCSR)
+            self.target.halt()
+            try:
+                pc, xpsr = self.target.read_core_registers_raw(["pc", "xpsr"])
+                opcode = self.target.read16(pc)
+            finally:
+                self.target.resume()
+        return CoreSample(
+            pc,
+            exception=xpsr & 0x1FF,
+            locked_up=bool(status & _S_LOCKUP),
+            parked=bool(status & _S_SLEEP) or opcode == _BRANCH_TO_ITSELF,
+        )
+
+
+_DHCSR: Final = 0xE000EDF0  # Armv7-M Architecture Reference Manual, C1.6.2
+_S_SLEEP: Final = 1 << 18
+_S_LOCKUP: Final = 1 << 19
+_BRANCH_TO_ITSELF: Final = 0xE7FE
 
 _OPTIONS: Final = {
     "auto_unlock": False,  # a locked part is somebody's decision; unlocking would erase it
     "connect_mode": "attach",
     "hide_programming_progress": True,
-    "load_svd": False,
     "resume_on_disconnect": True,
     "no_config": True,
     "project_dir": ".",
 }
+
+
+class _NoRegisterDescription:
+    """pyOCD parses a target's SVD file in a thread that nothing ends; nothing here needs it."""
+
+    def will_init_target(self, target: Any, init_sequence: Any) -> None:  # noqa: ARG002 - pyOCD's signature
+        """Called by pyOCD before the target's start-up tasks run."""
+        if init_sequence.has_task("load_svd"):
+            init_sequence.remove_task("load_svd")
 
 
 def _close_register_description(target: Any) -> None:

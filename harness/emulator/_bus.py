@@ -9,13 +9,15 @@ from unicorn import unicorn_const as uc
 from ._diagnostics import Diagnostic, DiagnosticKind, Diagnostics
 from ._hot import Callbacks, HotPath, StopReason
 from ._journal import Master, Operation, OperationKind
-from ._memory import FlashArray, Ram
+from ._memory import FlashArray, Ram, Took
 from ._peripheral import Peripheral
+from ._reads import FlashReads
 from ._registers import Registers
 
 __all__ = ["Bus", "BusError"]
 
 _PAGE: Final = 0x1000
+_BLOCK: Final = 0x400  # no device takes less of the map
 
 
 class BusError(Exception):
@@ -54,6 +56,7 @@ class Bus(Callbacks):
         self._repeated: int | None = None
         self._master = Master.CPU
         self.cut_is_erase = False
+        self.reads: FlashReads | None = None
         engine.mem_map_ptr(ram.base, ram.size, uc.UC_PROT_ALL, ram.memory)
         for flash in arrays:
             self._map_read_only(flash.base, flash.size, uc.UC_PROT_READ | uc.UC_PROT_EXEC, flash.memory)
@@ -78,15 +81,27 @@ class Bus(Callbacks):
         return self._hot
 
     def add(self, device: Peripheral) -> None:
-        """Put a device into the map. Two devices may share a page; the later one's registers are added."""
-        page = device.base // _PAGE
-        self._devices[page] = device
-        self.hot.add_device(page, device.memory, device.quiet_words(), device.plain_words())
+        """Put a device into the map."""
+        for block in range(device.base // _BLOCK, (device.base + device.SIZE) // _BLOCK):
+            self._devices[block] = device
+        self.access_changed(device)
 
-    @property
-    def devices(self) -> list[Peripheral]:
-        """All devices, in address order."""
-        return [self._devices[page] for page in sorted(self._devices)]
+    def access_changed(self, device: Peripheral) -> None:
+        """Let the hot path answer for a device what it can, or nothing while it has no clock."""
+        first = device.base % _PAGE >> 2
+        quiet, plain = (device.quiet_words(), device.plain_words()) if device.clocked else ([], [])
+        self.hot.describe_device(
+            device.base // _PAGE,
+            device.memory,
+            range(first, first + (device.SIZE >> 2)),
+            [first + word for word in quiet],
+            [first + word for word in plain],
+        )
+
+    def _device_at(self, address: int) -> tuple[Peripheral | None, int]:
+        """The device at an address, and the offset in it."""
+        device = self._devices.get(address // _BLOCK)
+        return device, 0 if device is None else address - device.base
 
     # what the CPU's hooks call
 
@@ -160,9 +175,8 @@ class Bus(Callbacks):
     def _read_only_store(self, address: int, size: int, value: int) -> bool:
         for flash in self.arrays:
             if address in flash:
-                aligned = size == 4 and not address & 3
-                kind = DiagnosticKind.FLASH_NOT_ENABLED if aligned else DiagnosticKind.FLASH_ALIGNMENT
-                self._report(kind, address, value, self._registers.pc)
+                kind, note = flash.why_refused(address, size, value)
+                self._report(kind, address, value, self._registers.pc, note)
                 return True
         for base, content in self._constants:
             if base <= address < base + len(content):
@@ -171,19 +185,23 @@ class Bus(Callbacks):
         return False
 
     def _device_load(self, address: int, size: int) -> int:
-        offset = address % _PAGE
-        device = self._devices.get(address // _PAGE)
+        device, offset = self._device_at(address)
         if device is None or not device.knows(offset):
             self.report(DiagnosticKind.UNMODELLED_READ, address)
+            return 0
+        if not device.clocked:
+            self.report(DiagnosticKind.NO_CLOCK, address, None, device.name)
             return 0
         word = device.load(offset & ~3) >> 8 * (offset & 3)
         return word & ((1 << 8 * size) - 1)
 
     def _device_store(self, address: int, size: int, value: int) -> None:
-        offset = address % _PAGE
-        device = self._devices.get(address // _PAGE)
+        device, offset = self._device_at(address)
         if device is None or not device.knows(offset):
             self.report(DiagnosticKind.UNMODELLED_WRITE, address, value)
+            return
+        if not device.clocked:
+            self.report(DiagnosticKind.NO_CLOCK, address, value, device.name)
             return
         if device.read_only(offset):
             self.report(DiagnosticKind.READ_ONLY_WRITE, address, value)
@@ -212,6 +230,8 @@ class Bus(Callbacks):
 
     def peek(self, address: int) -> int:
         """A word for the core itself; all ones where nothing answers, which faults when it is used."""
+        if self.reads is not None:
+            self.reads.mark(address)
         view = self._memory_at(address, 4)
         return 0xFFFFFFFF if view is None else int.from_bytes(view, "little")
 
@@ -250,8 +270,10 @@ class Bus(Callbacks):
 
     # flash operations that are not word writes by the CPU
 
-    def erase(self, flash: FlashArray, address: int, size: int, kind: OperationKind, pc: int) -> bool:
-        """Erase an area as one operation; False if power is cut here instead."""
+    def erase(
+        self, flash: FlashArray, address: int, size: int, kind: OperationKind, pc: int, stall: int
+    ) -> bool:
+        """Erase an area as one operation that takes so many cycles; False if power is cut here instead."""
         hot = self.hot
         if hot.operations == hot.cut:
             hot.cut_address, hot.cut_value, hot.cut_pc = address, size, pc
@@ -263,7 +285,7 @@ class Bus(Callbacks):
         if hot.recording:
             hot.append(Operation(kind, address, size, 0, 0, hot.instructions, pc, self._master))
         if pc not in self.ram:
-            self.stall(flash.page_stall * max(1, size // flash.page_size))
+            self.stall(stall)
         if flash.mark_rewritten(address - flash.base, size):
             hot.stop = 1
         return True
@@ -275,17 +297,18 @@ class Bus(Callbacks):
         hot.deadline = max(hot.deadline - cycles, 0)
 
     def _program_by_debugger(self, flash: FlashArray, address: int, value: int) -> None:
-        if not flash.gate.open:
+        took = flash.take(address, value) if flash.gate.open else Took.REFUSED
+        if took is Took.REFUSED:
+            flash.why_refused(address, 4, value)
+        if isinstance(took, Took):
             return
-        hot, offset = self.hot, address - flash.base
-        previous = int.from_bytes(flash.view[offset : offset + 4], "little")
-        flash.view[offset : offset + 4] = (previous & value).to_bytes(4, "little")
+        hot, (start, wide) = self.hot, took
+        previous = flash.program(start, wide)
         hot.operations += 1
         if hot.recording:
-            hot.append(
-                Operation(OperationKind.WRITE, address, 4, value, previous, hot.instructions, 0, Master.DEBUG)
-            )
-        if flash.mark_rewritten(offset, 4):
+            kind, size = OperationKind.WRITE, flash.unit
+            hot.append(Operation(kind, start, size, wide, previous, hot.instructions, 0, Master.DEBUG))
+        if flash.mark_rewritten(start - flash.base, flash.unit):
             hot.stop = 1
 
     # the debugger's bus master; the CPU is stopped meanwhile
@@ -311,6 +334,8 @@ class Bus(Callbacks):
             if address in flash:
                 if size == 4 and not address & 3:
                     self._program_by_debugger(flash, address, value)
+                else:
+                    flash.why_refused(address, size, value)
                 return
         self._require_device(address)
         self._master = Master.DEBUG

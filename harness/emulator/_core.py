@@ -179,6 +179,8 @@ class Core:
             self._halt_on_hit(self._hit)
         elif hot.reason == StopReason.CUT:
             return Outcome.CUT
+        elif hot.reason == StopReason.ENTRY:
+            return Outcome.ASKED
         elif hot.reason == StopReason.SPIN:
             return Outcome.ASLEEP
         elif hot.reason == StopReason.DEVICE:

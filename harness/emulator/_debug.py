@@ -24,6 +24,7 @@ DFSR_BKPT: Final = 2
 DFSR_DWTTRAP: Final = 4
 DFSR_VCATCH: Final = 8
 _DFSR: Final = 0xD30
+_ARM: Final = 0x43B
 VC_CORERESET: Final = 1
 #: DEMCR vector catch bit of each exception that can be caught (the usage fault kinds share one here)
 VECTOR_CATCH: Final = {
@@ -158,13 +159,15 @@ class CoreDebug:
             self.halted, self.stepping = False, bool(value & _C_STEP)
 
 
-def _identification(part: int, component_class: int, revision: int = 0) -> Iterable[Register]:
-    """CoreSight PIDR and CIDR for an ARM part (PIDR4 = 4, designer 0x3B)."""
+def _identification(
+    part: int, component_class: int, revision: int = 0, designer: int = _ARM
+) -> Iterable[Register]:
+    """CoreSight PIDR and CIDR; ``designer`` is a JEP106 code with its bank above bit 7."""
     values = {
-        0xFD0: 0x04,
+        0xFD0: designer >> 8,
         0xFE0: part & 0xFF,
-        0xFE4: 0xB0 | part >> 8,
-        0xFE8: revision << 4 | 0x0B,
+        0xFE4: (designer & 0xF) << 4 | part >> 8,
+        0xFE8: revision << 4 | 0x08 | designer >> 4 & 0x7,
         0xFF0: 0x0D,
         0xFF4: component_class << 4,
         0xFF8: 0x05,
@@ -181,8 +184,10 @@ SCS_IDENTIFICATION: Final = tuple(_identification(0x00C, 0xE))
 class RomTable(Peripheral):
     """The CoreSight ROM table, which lists the debug components that exist."""
 
-    def __init__(self, system: System, base: int, components: Iterable[int]) -> None:
-        self._components = tuple(components)
+    def __init__(
+        self, system: System, base: int, components: Iterable[int], identity: tuple[int, int]
+    ) -> None:
+        self._components, self._identity = tuple(components), identity
         super().__init__(system, "ROM table", base)
 
     def registers(self) -> Iterable[Register]:
@@ -191,7 +196,8 @@ class RomTable(Peripheral):
             yield Register(4 * index, f"ENTRY{index}", Access.READ_ONLY, entry)
         yield Register(4 * len(self._components), "END", Access.READ_ONLY, 0)
         yield Register(0xFCC, "MEMTYPE", Access.READ_ONLY, 1)
-        yield from _identification(0x4C4, 0x1)
+        part, designer = self._identity
+        yield from _identification(part, 0x1, designer=designer)
 
 
 class BreakpointUnit(Peripheral):

@@ -15,11 +15,15 @@ class DiagnosticKind(StrEnum):
     UNMODELLED_READ = "read of a register that is not modelled (reads as 0)"
     UNMODELLED_WRITE = "write to a register that is not modelled (ignored)"
     UNMODELLED_FEATURE = "use of a feature that is not modelled"
+    NO_CLOCK = "access to a device that has no clock (reads as 0, writes are ignored)"
+    NOT_CONNECTED = "serial port that sends without a pin (lost)"
     READ_ONLY_WRITE = "write to memory that cannot be written (ignored)"
     FLASH_NOT_ENABLED = "flash write while the controller does not allow writing (ignored)"
-    FLASH_ALIGNMENT = "flash write that is no aligned 32-bit word (ignored)"
+    FLASH_ALIGNMENT = "flash write of a size or at an address that the part does not take (ignored)"
+    FLASH_NOT_ERASED = "flash write to a place that is not erased (ignored)"
     FLASH_WORN = "word programmed more often since its erase than the part allows"
     FLASH_CONFLICT = "flash controller used against its rules (ignored)"
+    CLOCK_CONFLICT = "clocks set against the part's rules"
     FPU_DISABLED = "floating-point instruction while CPACR does not enable the FPU (executed)"
 
 

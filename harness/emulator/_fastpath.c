@@ -15,14 +15,14 @@
 #endif
 
 enum { REG_PC = 11, REG_BASEPRI = 124, REG_FAULTMASK = 126, REG_PRIMASK = 123 }; /* checked by Python at load */
-enum { DEADLINE = 1, ASKED, EXCEPTION, SPIN, DEVICE, CUT };
+enum { DEADLINE = 1, ASKED, EXCEPTION, SPIN, DEVICE, CUT, ENTRY };
 enum { BRANCH_TO_SELF = 0xE7FE, SEV = 0xBF40 };
 enum { DEVICE_SLOTS = 256 };
 enum { NOT_RUN, RUN, REWRITTEN }; /* a flash page, seen as code */
 
-typedef struct { /* one flash operation, 40 bytes */
-    uint64_t instructions;
-    uint32_t kind, address, size, value, pc, previous, master, reserved;
+typedef struct { /* one flash operation, 48 bytes */
+    uint64_t instructions, value, previous;
+    uint32_t kind, address, size, pc, master, reserved;
 } record;
 
 typedef struct { /* a 4 KiB page of device registers */
@@ -33,6 +33,13 @@ typedef struct { /* a 4 KiB page of device registers */
     uint32_t plain[32]; /* bit n: writing word n only stores it */
 } device_page;
 
+enum { NOTHING_HELD = 0xFFFFFFFF };
+
+typedef struct { /* words that wait for the rest of their unit */
+    uint32_t next;     /* address at which the unit goes on, or NOTHING_HELD */
+    uint32_t words[2]; /* by their place in the unit */
+} latch;
+
 typedef struct { /* memory that can only be programmed and erased */
     uint32_t base, size, page_shift, write_limit;
     uint8_t *memory;
@@ -40,7 +47,10 @@ typedef struct { /* memory that can only be programmed and erased */
     uint8_t *writes;         /* per word: programmed so often since its erase */
     volatile uint32_t *gate; /* programming is allowed while (*gate & gate_mask) == gate_value */
     uint32_t gate_mask, gate_value;
-    uint64_t stall; /* cycles that the CPU stands still for one word */
+    uint32_t unit;       /* bytes programmed at once: 4 or 8 */
+    uint32_t write_once; /* a unit takes nothing but zeros once it is not erased any more */
+    latch *held;
+    const uint64_t *stall; /* cycles that the CPU stands still for one unit */
 } array;
 
 typedef struct hot {
@@ -53,8 +63,10 @@ typedef struct hot {
     uint32_t waiting;  /* 1 + priority of the exception that waits for the masks to open; 0 = none */
     uint32_t event;    /* the event register: set by SEV */
     uint32_t group_mask, reserved; /* bits of a priority that decide about preemption */
+    uint32_t entry, entry_size;    /* code that the CPU is to stop before */
     uint64_t operations, cut; /* flash operations so far; the one before which power goes */
-    uint32_t cut_address, cut_value, cut_pc, recording;
+    uint64_t cut_value;
+    uint32_t cut_address, cut_pc, recording, unused;
     uint64_t arrays;
     uint64_t used, room;
     record *journal;
@@ -106,8 +118,22 @@ static int unmasked(const hot *h, void *uc) {
     return value == 0 || h->waiting - 1 < (value & h->group_mask);
 }
 
+/* A page has been translated, whether or not its code gets to run; what is rewritten already stays so. */
+static void mark_run(uint8_t *page) {
+    if (*page != REWRITTEN)
+        *page = RUN;
+}
+
 EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
     const uint32_t pc = (uint32_t)address;
+    for (uint32_t i = 0; i < h->arrays; i++) {
+        array *a = &h->array[i];
+        const uint32_t first = pc - a->base, last = first + (size ? size - 1 : 0);
+        if (first < a->size)
+            mark_run(&a->executed[first >> a->page_shift]);
+        if (last < a->size) /* the last instruction may lie in two pages */
+            mark_run(&a->executed[last >> a->page_shift]);
+    }
     h->block = pc;
     h->block_size = 0; /* nothing of it has run */
     if (h->stop) {
@@ -116,6 +142,10 @@ EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
     }
     if (h->instructions >= h->deadline) {
         stop(h, uc, DEADLINE);
+        return;
+    }
+    if (pc - h->entry < h->entry_size) {
+        stop(h, uc, ENTRY);
         return;
     }
     if (h->waiting && unmasked(h, uc)) {
@@ -137,9 +167,6 @@ EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
     }
     h->block_size = size;
     h->instructions += n;
-    for (uint32_t a = 0; a < h->arrays; a++)
-        if (pc - h->array[a].base < h->array[a].size)
-            h->array[a].executed[(pc - h->array[a].base) >> h->array[a].page_shift] = RUN;
 }
 
 /* Instructions executed when the one at `pc` is about to end; `block_size` counted all of its block. */
@@ -157,25 +184,43 @@ EXPORT void hot_rewind(hot *h, uint32_t pc) {
     h->block_size = 0;
 }
 
+/* A word for the array; 0 if the part does not take it. The last word of a unit programs all of it. */
 static int program(hot *h, void *uc, array *a, uint32_t address, uint32_t value) {
+    const uint32_t at = address & (a->unit - 1), start = address - at, offset = start - a->base;
+    if (a->held->next != (at ? address : NOTHING_HELD))
+        return 0;
+    uint32_t *word = (uint32_t *)(a->memory + offset);
+    uint64_t previous = word[0], wide = value;
+    if (a->unit == 8) {
+        a->held->words[at >> 2] = value;
+        if (!at) {
+            a->held->next = address + 4;
+            return 1;
+        }
+        previous |= (uint64_t)word[1] << 32;
+        wide = a->held->words[0] | (uint64_t)value << 32;
+    }
+    if (a->write_once && wide && previous != (a->unit == 8 ? UINT64_MAX : UINT32_MAX))
+        return 0;
     uint32_t pc = 0;
     if (h->recording || h->operations == h->cut)
         h->reg_read(uc, REG_PC, &pc);
     if (h->operations == h->cut) {
-        h->cut_address = address;
-        h->cut_value = value;
+        h->cut_address = start;
+        h->cut_value = wide;
         h->cut_pc = pc;
         stop(h, uc, CUT);
         return 1;
     }
-    const uint32_t offset = address - a->base;
-    uint32_t *word = (uint32_t *)(a->memory + offset);
-    const uint32_t previous = *word;
-    *word = previous & value;
+    a->held->next = NOTHING_HELD;
+    const uint64_t after = previous & wide;
+    word[0] = (uint32_t)after;
+    if (a->unit == 8)
+        word[1] = (uint32_t)(after >> 32);
     if (a->write_limit) {
         uint8_t *writes = &a->writes[offset >> 2];
         if (*writes >= a->write_limit)
-            h->worn(address);
+            h->worn(start);
         else
             ++*writes;
     }
@@ -184,14 +229,14 @@ static int program(hot *h, void *uc, array *a, uint32_t address, uint32_t value)
         if (h->used == h->room)
             h->grow();
         record *r = &h->journal[h->used++];
-        *r = (record){instructions_at(h, pc), 1, address, 4, value, pc, previous, 0, 0};
+        *r = (record){instructions_at(h, pc), wide, previous, 1, start, a->unit, pc, 0, 0};
     }
     if (h->block - h->ram_base >= h->ram_size) { /* code in RAM runs on while flash is busy */
-        h->skipped += a->stall;
-        h->deadline = h->deadline > a->stall ? h->deadline - a->stall : 0;
+        h->skipped += *a->stall;
+        h->deadline = h->deadline > *a->stall ? h->deadline - *a->stall : 0;
     }
     uint8_t *executed = &a->executed[offset >> a->page_shift];
-    if (*executed == RUN && *word != previous) {
+    if (*executed == RUN && after != previous) {
         *executed = REWRITTEN;
         h->stop = 1;
     }
@@ -206,14 +251,27 @@ EXPORT uint8_t hot_store(void *uc, int type, uint64_t where, int size, int64_t w
         for (uint32_t i = 0; i < h->arrays; i++) {
             array *a = &h->array[i];
             if (address - a->base < a->size) {
-                if ((*a->gate & a->gate_mask) == a->gate_value)
-                    return program(h, uc, a, address, value);
+                if ((*a->gate & a->gate_mask) == a->gate_value && program(h, uc, a, address, value))
+                    return 1;
                 break;
             }
         }
     }
     h->store(address, (uint32_t)size, value);
     return 1;
+}
+
+typedef struct { /* which words of an array were read */
+    uint32_t base, reserved;
+    uint8_t *words;
+} reads;
+
+/* Before each load from an array whose reads somebody wants to know; only then is it installed. */
+EXPORT void hot_flash_read(void *uc, int type, uint64_t address, int size, int64_t value, const reads *r) {
+    const uint32_t offset = (uint32_t)address - r->base;
+    (void)uc, (void)type, (void)value;
+    r->words[offset >> 2] = 1;
+    r->words[(offset + (uint32_t)size - 1) >> 2] = 1;
 }
 
 typedef struct { /* what Unicorn gives back with an access to a device region */

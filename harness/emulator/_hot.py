@@ -33,6 +33,7 @@ class StopReason(IntEnum):
     SPIN = 4
     DEVICE = 5
     CUT = 6
+    ENTRY = 7
 
 
 class Callbacks(Protocol):
@@ -61,6 +62,8 @@ class HotPath(Protocol):
     waiting: int
     event: int
     group_mask: int
+    entry: int
+    entry_size: int
     operations: int
     cut: int
     cut_address: int
@@ -71,8 +74,13 @@ class HotPath(Protocol):
     def map_devices(self, base: int, size: int) -> None:
         """Answer the CPU's accesses to a device region."""
 
-    def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
-        """Name the words (indices) of a page whose reads only fetch, and whose writes only store."""
+    def read_callback(self, base: int, words: memoryview) -> Any:
+        """A function for Unicorn to call before each load from an array: it marks the word. Or its address."""
+
+    def describe_device(
+        self, page: int, memory: Any, words: range, quiet: Iterable[int], plain: Iterable[int]
+    ) -> None:
+        """Name those ``words`` (indices) of a page whose reads only fetch, and whose writes only store."""
 
     def forget_code(self) -> None:
         """Code in flash changed: forget what is known of it."""
@@ -83,8 +91,8 @@ class HotPath(Protocol):
     def append(self, operation: Operation) -> None:
         """Add an operation that did not come from a CPU store."""
 
-    def operations_recorded(self) -> list[Operation]:
-        """The journal, oldest first."""
+    def operations_recorded(self, start: int = 0) -> list[Operation]:
+        """The journal from this index on, oldest first."""
 
     def clear_journal(self) -> None:
         """Forget recorded operations; the running number goes on."""
@@ -113,8 +121,10 @@ def function_address(function: Any) -> int | None:
     return ctypes.cast(function, ctypes.c_void_p).value
 
 
-def add_hook(engine: Any, kind: int, callback: int | None, user_data: int) -> None:
-    """Install a C-callable function on all addresses, past the binding's slower wrapper."""
+def add_hook(
+    engine: Any, kind: int, callback: int | None, user_data: int, *, begin: int = 1, end: int = 0
+) -> None:
+    """Install a C-callable function on [begin, end], or on all addresses, past the binding's slower wrapper."""
     handle = ctypes.c_size_t()
     status = binding.uclib.uc_hook_add(
         engine._uch,
@@ -122,8 +132,8 @@ def add_hook(engine: Any, kind: int, callback: int | None, user_data: int) -> No
         ctypes.c_int(kind),
         ctypes.c_void_p(callback),
         ctypes.c_void_p(user_data),
-        ctypes.c_uint64(1),
-        ctypes.c_uint64(0),
+        ctypes.c_uint64(begin),
+        ctypes.c_uint64(end),
     )
     if status != unicorn_const.UC_ERR_OK:
         raise binding.UcError(status)

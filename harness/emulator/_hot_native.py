@@ -29,12 +29,12 @@ def native_library() -> Path:
 class _Record(ctypes.Structure):
     _fields_ = (
         ("instructions", ctypes.c_uint64),
+        ("value", ctypes.c_uint64),
+        ("previous", ctypes.c_uint64),
         ("kind", ctypes.c_uint32),
         ("address", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
-        ("value", ctypes.c_uint32),
         ("pc", ctypes.c_uint32),
-        ("previous", ctypes.c_uint32),
         ("master", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
     )
@@ -62,7 +62,10 @@ class _Array(ctypes.Structure):
         ("gate", ctypes.c_void_p),
         ("gate_mask", ctypes.c_uint32),
         ("gate_value", ctypes.c_uint32),
-        ("stall", ctypes.c_uint64),
+        ("unit", ctypes.c_uint32),
+        ("write_once", ctypes.c_uint32),
+        ("held", ctypes.c_void_p),
+        ("stall", ctypes.c_void_p),
     )
 
 
@@ -85,12 +88,15 @@ class _Hot(ctypes.Structure):
         ("event", ctypes.c_uint32),
         ("group_mask", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
+        ("entry", ctypes.c_uint32),
+        ("entry_size", ctypes.c_uint32),
         ("operations", ctypes.c_uint64),
         ("cut", ctypes.c_uint64),
+        ("cut_value", ctypes.c_uint64),
         ("cut_address", ctypes.c_uint32),
-        ("cut_value", ctypes.c_uint32),
         ("cut_pc", ctypes.c_uint32),
         ("recording", ctypes.c_uint32),
+        ("unused", ctypes.c_uint32),
         ("arrays", ctypes.c_uint64),
         ("used", ctypes.c_uint64),
         ("room", ctypes.c_uint64),
@@ -147,7 +153,10 @@ class NativeHotPath(_Hot):
                     flash.gate.address,
                     flash.gate.mask,
                     flash.gate.value,
-                    flash.word_stall,
+                    flash.unit,
+                    flash.write_once,
+                    ctypes.addressof(flash.held),
+                    ctypes.addressof(flash.stall),
                 )
                 for flash in arrays
             )
@@ -185,13 +194,20 @@ class NativeHotPath(_Hot):
             ctypes.addressof(region),
         )
 
-    def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
+    def read_callback(self, base: int, words: memoryview) -> int | None:  # noqa: ARG002 - the hook knows
+        return function_address(self._library.hot_flash_read)
+
+    def describe_device(
+        self, page: int, memory: Any, words: range, quiet: Iterable[int], plain: Iterable[int]
+    ) -> None:
         slot = self._pages[(page + (page >> 10)) % _DEVICE_SLOTS]
-        if slot.page:
+        if slot.page not in {0, page}:
             return  # two pages share the slot: the slow way is right, only slower
         slot.words = ctypes.addressof(memory)
-        for bits, words in ((slot.quiet, quiet), (slot.plain, plain)):
+        for bits, marked in ((slot.quiet, quiet), (slot.plain, plain)):
             for word in words:
+                bits[word >> 5] &= ~(1 << (word & 31))
+            for word in marked:
                 bits[word >> 5] |= 1 << (word & 31)
         slot.page = page
 
@@ -206,17 +222,17 @@ class NativeHotPath(_Hot):
             self._grow()
         self._records[self.used] = _Record(
             operation.instructions,
+            operation.value,
+            operation.previous,
             operation.kind,
             operation.address,
             operation.size,
-            operation.value,
             operation.pc,
-            operation.previous,
             operation.master,
         )
         self.used += 1
 
-    def operations_recorded(self) -> list[Operation]:
+    def operations_recorded(self, start: int = 0) -> list[Operation]:
         return [
             Operation(
                 OperationKind(r.kind),
@@ -228,7 +244,7 @@ class NativeHotPath(_Hot):
                 r.pc,
                 Master(r.master),
             )
-            for r in self._records[: self.used]
+            for r in self._records[start : self.used]
         ]
 
     def clear_journal(self) -> None:

@@ -10,7 +10,7 @@ from unicorn import arm_const, unicorn_const
 
 from ._hot import NEVER, Callbacks, StopReason, add_hook, function_address, map_devices
 from ._journal import Master, Operation, OperationKind
-from ._memory import FlashArray, PageCode, Ram
+from ._memory import FlashArray, PageCode, Ram, Took
 
 __all__ = ["PythonHotPath"]
 
@@ -41,6 +41,15 @@ _WRITE = ctypes.CFUNCTYPE(
     ctypes.c_int64,
     ctypes.c_void_p,
 )
+_READ = ctypes.CFUNCTYPE(
+    None,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_uint64,
+    ctypes.c_int,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+)
 _DEVICE_LOAD = ctypes.CFUNCTYPE(
     ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
 )
@@ -57,6 +66,7 @@ class PythonHotPath:
         self.deadline = self.cut = NEVER
         self.stop = self.reason = self.waiting = self.event = self.operations = self.recording = 0
         self.group_mask = 0xFF
+        self.entry = self.entry_size = 0
         self.cut_address = self.cut_value = self.cut_pc = 0
         self._engine, self._arrays, self._ram, self._callbacks = engine, arrays, ram, callbacks
         self._journal: list[Operation] = []
@@ -64,7 +74,6 @@ class PythonHotPath:
         self._plain: dict[int, memoryview] = {}
         self._device_hooks: list[Any] = []
         self._blocks: dict[tuple[int, int], tuple[int, bool, bool]] = {}
-        self._words = [memoryview(flash.memory).cast("B").cast("I") for flash in arrays]
         self._code = [(flash.base, flash.size, memoryview(flash.memory).cast("B")) for flash in arrays]
         self._code.append((ram.base, ram.size, memoryview(ram.memory).cast("B")))
         self._hooks = (_BLOCK(self._on_block), _WRITE(self._on_store))
@@ -90,10 +99,21 @@ class PythonHotPath:
         load_at, store_at = (function_address(hook) for hook in hooks)
         map_devices(self._engine, (base, size), load_at, store_at, 0)
 
-    def add_device(self, page: int, memory: Any, quiet: Iterable[int], plain: Iterable[int]) -> None:
+    def read_callback(self, base: int, words: memoryview) -> Any:
+        def mark(_engine: int, _kind: int, address: int, size: int, _wide: int, _data: int) -> None:
+            words[address - base >> 2] = 1
+            words[address - base + size - 1 >> 2] = 1
+
+        return _READ(mark)
+
+    def describe_device(
+        self, page: int, memory: Any, words: range, quiet: Iterable[int], plain: Iterable[int]
+    ) -> None:
         view = memoryview(memory).cast("B").cast("I")
-        for table, words in ((self._quiet, quiet), (self._plain, plain)):
+        for table, marked in ((self._quiet, quiet), (self._plain, plain)):
             for word in words:
+                table.pop(page << 12 | word << 2, None)
+            for word in marked:
                 table[page << 12 | word << 2] = view[word : word + 1]
 
     def rewind(self, pc: int) -> None:
@@ -103,8 +123,8 @@ class PythonHotPath:
     def append(self, operation: Operation) -> None:
         self._journal.append(operation)
 
-    def operations_recorded(self) -> list[Operation]:
-        return list(self._journal)
+    def operations_recorded(self, start: int = 0) -> list[Operation]:
+        return self._journal[start:]
 
     def clear_journal(self) -> None:
         self._journal.clear()
@@ -129,16 +149,19 @@ class PythonHotPath:
 
     def _on_block(self, _engine: int, pc: int, size: int, _data: int) -> None:
         self.block, self.block_size = pc, 0
+        known = self._blocks.get((pc, size)) or self._look_at(pc, size)
         if self.stop:
             self.halt_cpu(StopReason.ASKED)
             return
         if self.instructions >= self.deadline:
             self.halt_cpu(StopReason.DEADLINE)
             return
+        if self.entry <= pc < self.entry + self.entry_size:
+            self.halt_cpu(StopReason.ENTRY)
+            return
         if self.waiting and self._unmasked():
             self.halt_cpu(StopReason.EXCEPTION)
             return
-        known = self._blocks.get((pc, size)) or self._look_at(pc, size)
         if known is None:
             return
         count, sev, spins = known
@@ -158,7 +181,7 @@ class PythonHotPath:
         found = (*_count(code), size == 2 and code[0] | code[1] << 8 == _BRANCH_TO_SELF)
         for flash in self._arrays:
             if flash.base <= pc < flash.base + flash.size:
-                flash.executed[(pc - flash.base) // flash.page_size] = PageCode.RUN
+                flash.mark_run(pc - flash.base, size)
                 self._blocks[pc, size] = found
         return found
 
@@ -177,27 +200,30 @@ class PythonHotPath:
     def _on_store(self, _engine: int, _kind: int, address: int, size: int, wide: int, _data: int) -> bool:
         value = wide & 0xFFFFFFFF
         if size == 4 and not address & 3:
-            for flash, words in zip(self._arrays, self._words, strict=True):
+            for flash in self._arrays:
                 if flash.base <= address < flash.base + flash.size:
-                    if flash.gate.open:
-                        self._program(flash, words, address, value)
+                    if flash.gate.open and self._program(flash, address, value):
                         return True
                     break
         self._callbacks.store(address, size, value)
         return True
 
-    def _program(self, flash: FlashArray, words: memoryview, address: int, value: int) -> None:
+    def _program(self, flash: FlashArray, address: int, value: int) -> bool:
+        """A word for the array; false if the part does not take it."""
+        took = flash.take(address, value)
+        if isinstance(took, Took):
+            return took is Took.HELD
         pc = self._engine.reg_read(arm_const.UC_ARM_REG_PC)
+        start, wide = took
         if self.operations == self.cut:
-            self.cut_address, self.cut_value, self.cut_pc = address, value, pc
+            self.cut_address, self.cut_value, self.cut_pc = start, wide, pc
             self.halt_cpu(StopReason.CUT)
-            return
-        offset = address - flash.base
-        previous = words[offset >> 2]
-        words[offset >> 2] = previous & value
+            return True
+        offset = start - flash.base
+        previous = flash.program(start, wide)
         if flash.write_limit:
             if flash.writes[offset >> 2] >= flash.write_limit:
-                self._callbacks.worn(address)
+                self._callbacks.worn(start)
             else:
                 flash.writes[offset >> 2] += 1
         self.operations += 1
@@ -205,9 +231,9 @@ class PythonHotPath:
             self._journal.append(
                 Operation(
                     OperationKind.WRITE,
-                    address,
-                    4,
-                    value,
+                    start,
+                    flash.unit,
+                    wide,
                     previous,
                     self._instructions_at(pc),
                     pc,
@@ -215,7 +241,8 @@ class PythonHotPath:
                 )
             )
         if self.block not in self._ram:  # code in RAM runs on while flash is busy
-            self.skipped += flash.word_stall
-            self.deadline = max(self.deadline - flash.word_stall, 0)
-        if previous & value != previous:
-            self.stop |= flash.mark_rewritten(offset, 4)
+            self.skipped += flash.stall.value
+            self.deadline = max(self.deadline - flash.stall.value, 0)
+        if previous & wide != previous:
+            self.stop |= flash.mark_rewritten(offset, flash.unit)
+        return True

@@ -27,8 +27,8 @@ class Master(IntEnum):
 class Operation(NamedTuple):
     """One flash operation.
 
-    ``size`` is in bytes: the word for a write, the area for an erase. ``value`` is
-    what was put on the bus, ``previous`` the word before it (0 for erases).
+    ``size`` is in bytes: the part's unit for a write, the area for an erase. ``value`` is
+    what was put on the bus (little-endian), ``previous`` the unit before it (0 for erases).
     ``instructions`` counts executed instructions since power-on, this one included.
     """
 

@@ -20,8 +20,9 @@ from ._diagnostics import DiagnosticKind, Diagnostics
 from ._exceptions import Exceptions
 from ._hot import NEVER, HotPath, StopReason
 from ._journal import Operation, OperationKind
-from ._memory import FlashArray
-from ._peripheral import ResetKind
+from ._memory import FlashArray, ram_digest
+from ._peripheral import Peripheral, ResetKind
+from ._reads import FlashReads
 from ._scs import SystemControlSpace
 from .soc import soc_model
 
@@ -67,7 +68,7 @@ class Tear(Protocol):
     """What is left of a flash operation during which power fails."""
 
     def word(self, previous: int, value: int) -> int:
-        """The word in the array; ``value`` is what should have been programmed."""
+        """A word in the array; ``value`` is what should have been programmed. Called for each of a unit."""
 
     def erase(self, previous: bytes) -> bytes:
         """The content of the area that should have been erased."""
@@ -126,15 +127,26 @@ class Machine:
     makes the device's identity and its random numbers. Not thread-safe.
     """
 
-    def __init__(self, soc: str = "nrf52840", *, seed: int = 1, native: bool | None = None) -> None:
+    def __init__(
+        self,
+        soc: str = "nrf52840",
+        *,
+        seed: int = 1,
+        native: bool | None = None,
+        tracks_reads: bool = False,
+    ) -> None:
         self.soc = soc_model(soc)
         self.diagnostics = Diagnostics()
         self._engine = _new_engine()
         self._alarms = Alarms()
+        self._pages: dict[int, Any] = {}
         parts = self.soc.build(self, seed)
         self._parts = parts
         self.bus = Bus(self._engine, parts.arrays, parts.ram, parts.constants, self.diagnostics)
         self.hot = _new_hot_path(self._engine, self.bus, native=native)
+        #: which flash words the CPU has loaded, if ``tracks_reads`` asked for that
+        self.reads = FlashReads(self._engine, self.hot, parts.arrays) if tracks_reads else None
+        self.bus.reads = self.reads
         self._alarms.connect(self.hot)
         self.bus.connect(self.hot, [*parts.regions, (0xE0000000, 0x100000)])
         self.debug = CoreDebug()
@@ -151,7 +163,7 @@ class Machine:
         breakpoints = BreakpointUnit(self, _FPB, self.core.breakpoints_changed)
         watchpoints = WatchpointUnit(self, _DWT, self.core.watchpoints_changed)
         self.core.breakpoints, self.core.watchpoints = breakpoints, watchpoints
-        table = RomTable(self, _ROM_TABLE, [_SCS, _DWT, _FPB])
+        table = RomTable(self, _ROM_TABLE, [_SCS, _DWT, _FPB], parts.rom_table)
         self._core_devices = [scs, breakpoints, watchpoints, table]
         for device in (*self._core_devices, *parts.devices):
             self.bus.add(device)
@@ -161,6 +173,8 @@ class Machine:
         self._pending_reset: ResetKind | None = None
         self._last_lockup = -_HOPELESS
         self._tear: Tear = TearWord()
+        #: `run` returns (ASKED) after each page erase, before the next block of instructions
+        self.stops_after_erase = False
 
     # what peripherals use (System, Chip)
 
@@ -169,9 +183,18 @@ class Machine:
         """CPU cycles since the machine was made; powered-off time does not count."""
         return self._alarms.now
 
-    def alarm(self, action: Callable[[], None]) -> Alarm:
-        """A new alarm."""
-        return self._alarms.new(action)
+    @property
+    def clock_hz(self) -> int:
+        """CPU cycles per second of emulated time."""
+        return self._parts.clock_hz() if self._parts.clock_hz else self.soc.CLOCK_HZ
+
+    def alarm(self, action: Callable[[], None], *, clock: bool = False) -> Alarm:
+        """A new alarm; ``clock`` if it belongs to something that counts on its own."""
+        return self._alarms.new(action, clock=clock)
+
+    def clock_was_read(self) -> None:
+        """The firmware learns the state of a running counter."""
+        self._alarms.clock_events += 1
 
     def exact_pc(self) -> int:
         """Address of the instruction that makes the present device access."""
@@ -199,14 +222,28 @@ class Machine:
         """DMA write; dropped if the area is not all RAM."""
         self.bus.write_ram(address, data)
 
-    def erase(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
+    def page(self, address: int) -> Any:
+        """Host memory of the 4 KiB page at an address."""
+        return self._pages.setdefault(address >> 12, (ctypes.c_uint32 * 1024)())
+
+    def access_changed(self, device: Peripheral) -> None:
+        """A device was given its clock, or lost it."""
+        self.bus.access_changed(device)
+
+    def erase(
+        self, flash: FlashArray, address: int, size: int, pc: int, *, at_once: bool = False
+    ) -> bool:
         """Erase an area as one flash operation; False if power was cut there."""
         kind = OperationKind.ERASE_ALL if size == flash.size else OperationKind.ERASE_PAGE
-        return self.bus.erase(flash, address, size, kind, pc)
+        pages = 1 if at_once else max(1, size // flash.page_size)
+        done = self.bus.erase(flash, address, size, kind, pc, pages * flash.page_stall)
+        if done and self.stops_after_erase:
+            self.ask()
+        return done
 
     def erase_part(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
         """One step of a partial erase."""
-        return self.bus.erase(flash, address, size, OperationKind.ERASE_PARTIAL, pc)
+        return self.bus.erase(flash, address, size, OperationKind.ERASE_PARTIAL, pc, flash.page_stall)
 
     def reset_now(self, kind: ResetKind) -> None:
         """Reset while the CPU is stopped."""
@@ -257,8 +294,14 @@ class Machine:
             if outcome is Outcome.RESET:
                 self.reset(self._pending_reset or ResetKind.SOFT)
             elif outcome is Outcome.LOCKED_UP:
-                if not self._leave_lockup():
+                due = min(self._alarms.next, limit)
+                if self._leave_lockup():
+                    continue
+                if self._alarms.next == NEVER or self.now >= limit:
                     return self._stop(StopCause.LOCKED_UP)
+                if due > sleep_until:
+                    return self._stop(StopCause.ASLEEP)
+                self.skip_to(due)  # a watchdog may end it
             elif outcome is Outcome.ASLEEP:
                 due = min(self._alarms.next, limit)
                 if due > sleep_until:
@@ -280,7 +323,8 @@ class Machine:
     @property
     def can_run(self) -> bool:
         """Whether `run` would do anything."""
-        stuck = self.debug.halted or (self.core.locked_up and not self.debug.stepping)
+        dead = self.core.locked_up and not self.debug.stepping and self._alarms.next == NEVER
+        stuck = self.debug.halted or dead
         return self.powered and (self.core.reset_requested or not stuck)
 
     @property
@@ -296,6 +340,10 @@ class Machine:
         """From another thread or a line's sink: make `run` return soon, with cause ASKED."""
         self.core.asked = True
         self.hot.stop = 1
+
+    def ask_at_entry(self, start: int, end: int) -> None:
+        """From now on `run` returns (ASKED) before code in [start, end) runs; an empty area ends that."""
+        self.hot.entry, self.hot.entry_size = start, end - start
 
     def _leave_lockup(self) -> bool:
         """A lockup resets the chip, unless a debugger is there or the reset leads straight back to it."""
@@ -324,10 +372,20 @@ class Machine:
                 return
         raise ValueError(f"{len(data)} bytes at {address:#x} are not all in one flash array")
 
+    def load(self, address: int, data: bytes) -> None:
+        """`program` whole words that count as not written since their erase."""
+        self.program(address, data)
+        array = next(array for array in self._parts.arrays if address in array)
+        ctypes.memset(ctypes.addressof(array.writes) + (address - array.base) // 4, 0, len(data) // 4)
+
     def start_journal(self) -> None:
         """Record every flash operation from now on, after forgetting the earlier ones."""
         self.hot.clear_journal()
         self.hot.recording = 1
+
+    def recorded(self, start: int = 0) -> list[Operation]:
+        """The operations recorded so far, from this index on."""
+        return self.hot.operations_recorded(start)
 
     def stop_journal(self) -> list[Operation]:
         """Stop recording; the operations recorded."""
@@ -361,13 +419,48 @@ class Machine:
                     flash.view[area] = self._tear.erase(bytes(flash.view[area]))
                     flash.mark_rewritten(offset, hot.cut_value)
                 else:
-                    area = slice(offset, offset + 4)
-                    previous = int.from_bytes(flash.view[area], "little")
-                    flash.view[area] = self._tear.word(previous, hot.cut_value).to_bytes(4, "little")
-                    flash.mark_rewritten(offset, 4)
+                    for at in range(0, flash.unit, 4):
+                        area = slice(offset + at, offset + at + 4)
+                        previous = int.from_bytes(flash.view[area], "little")
+                        word = hot.cut_value >> 8 * at & 0xFFFFFFFF
+                        flash.view[area] = self._tear.word(previous, word).to_bytes(4, "little")
+                    flash.mark_rewritten(offset, flash.unit)
         self.bus.drop_rewritten_code()
 
-    # snapshots
+    # state
+
+    @property
+    def clock_events(self) -> int:
+        """How often the firmware could have seen what time it is: timer events, and reads of counters."""
+        return self._alarms.clock_events
+
+    @property
+    def clocks(self) -> tuple[int, ...]:
+        """Cycles until each running counter makes an event next, -1 for those that make none."""
+        return self._alarms.ahead(clock=True)
+
+    def fingerprint(self) -> bytes:
+        """Digest of everything that decides what the machine does next, but for flash and `clocks`.
+
+        Two machines that agree in it, in flash content and in the bytes on their way to the UARTs do the
+        same until a clock makes an event or is read.
+        """
+        digest = ram_digest(self._parts.ram)
+        digest.update(self.core.registers.everything())
+        devices = (self._core_devices[0], *self._parts.devices)
+        for device in devices:
+            digest.update(device.changed_words())
+        state = (
+            self._alarms.ahead(clock=False),
+            [sorted(part) if isinstance(part, frozenset) else part for part in self._exceptions.save()],
+            [(device.clocked, device.timeless()) for device in devices],
+            [line.save() for line in self.uarts],
+            (self.powered, self.core.sleeping, self.core.waits_for_event, self.core.locked_up),
+            self.hot.event,
+            [bytes(array.held) for array in self._parts.arrays],
+        )
+        digest.update(repr(state).encode())
+        return bytes(digest.digest())
 
     _HOT_FIELDS: Final = ("instructions", "skipped", "waiting", "event", "operations")
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
+from enum import Enum, IntEnum, auto
+from typing import Any, Final
 
-__all__ = ["FlashArray", "Gate", "PageCode", "Ram"]
+from ._diagnostics import DiagnosticKind
+
+__all__ = ["NOTHING_HELD", "FlashArray", "Gate", "Latch", "PageCode", "Ram", "Took", "ram_digest"]
+
+_CHUNK: Final = 4096
+_NOTHING: Final = bytes(_CHUNK)
+
+
+#: `Latch.next` while no word waits
+NOTHING_HELD: Final = 0xFFFFFFFF
 
 
 class PageCode(IntEnum):
@@ -38,12 +48,32 @@ class Gate:
         return bool(self.register.value & self.mask == self.value)
 
 
-class FlashArray:
-    """One array: bits go from 1 to 0 by programming words and back by erasing pages.
+class Took(Enum):
+    """What became of a word that programs nothing by itself."""
 
-    Base, size and page size are in bytes. ``write_limit`` is how often one word may be
-    programmed between two erases (0: no limit), ``word_stall`` and ``page_stall`` how
-    many CPU cycles the part stands still for a word and a page.
+    REFUSED = auto()
+    HELD = auto()  # it waits for the rest of its unit
+
+
+class Latch(ctypes.Structure):
+    """Words that wait for the rest of their unit, by their place in it.
+
+    ``next`` is the address at which the unit goes on, `NOTHING_HELD` if no word waits.
+    """
+
+    _fields_ = (("next", ctypes.c_uint32), ("words", ctypes.c_uint32 * 2))
+    next: int
+
+
+class FlashArray:
+    """One array: bits go from 1 to 0 by programming units and back by erasing pages.
+
+    Base, size and page size are in bytes. ``unit`` bytes are programmed at once, 4 or 8; the
+    words of a unit have to come in order, and wait in ``held`` for the last one.
+    ``write_once``: a unit that is not erased takes nothing but zeros. ``write_limit`` is how
+    often a unit may be programmed between two erases (0: no limit), ``word_stall`` and
+    ``page_stall`` how many CPU cycles the part stands still for a unit and a page.
+    ``on_refused`` is asked why a store (address, size, value) programs nothing.
     """
 
     def __init__(
@@ -57,10 +87,17 @@ class FlashArray:
         write_limit: int = 0,
         word_stall: int = 0,
         page_stall: int = 0,
+        unit: int = 4,
+        write_once: bool = False,
+        held: Latch | None = None,
+        on_refused: Callable[[int, int, int], tuple[DiagnosticKind, str]] | None = None,
     ) -> None:
         self.name, self.base, self.size, self.page_size = name, base, size, page_size
         self.gate, self.write_limit = gate, write_limit
-        self.word_stall, self.page_stall = word_stall, page_stall
+        self.unit, self.write_once = unit, write_once
+        self.stall, self.page_stall = ctypes.c_uint64(word_stall), page_stall
+        self.held = held or Latch(NOTHING_HELD)
+        self.why_refused = on_refused or _why_refused
         self.memory = (ctypes.c_uint8 * size)()
         self.executed = (ctypes.c_uint8 * max(1, size // page_size))()
         self.writes = (ctypes.c_uint8 * (size // 4))()
@@ -70,10 +107,44 @@ class FlashArray:
     def __contains__(self, address: int) -> bool:
         return self.base <= address < self.base + self.size
 
+    def take(self, address: int, value: int) -> tuple[int, int] | Took:
+        """Take an aligned word while programming is allowed: address and value of the unit it completes."""
+        at, held = address % self.unit, self.held
+        if held.next != (address if at else NOTHING_HELD):
+            return Took.REFUSED
+        start, wide = address - at, value
+        if self.unit == 8:
+            held.words[at >> 2] = value
+            if not at:
+                held.next = address + 4
+                return Took.HELD
+            wide = held.words[0] | value << 32
+        if self.write_once and wide and self._unit_at(start) != (1 << 8 * self.unit) - 1:
+            return Took.REFUSED
+        return start, wide
+
+    def _unit_at(self, address: int) -> int:
+        offset = address - self.base
+        return int.from_bytes(self.view[offset : offset + self.unit], "little")
+
+    def program(self, address: int, value: int) -> int:
+        """Program a unit; what was there before."""
+        previous, offset = self._unit_at(address), address - self.base
+        self.view[offset : offset + self.unit] = (previous & value).to_bytes(self.unit, "little")
+        self.held.next = NOTHING_HELD
+        return previous
+
     def erase(self, offset: int, size: int) -> None:
         """Set ``size`` bytes at ``offset`` to the erased value and forget their write counts."""
         ctypes.memset(ctypes.addressof(self.memory) + offset, 0xFF, size)
         ctypes.memset(ctypes.addressof(self.writes) + offset // 4, 0, size // 4)
+
+    def mark_run(self, offset: int, size: int) -> None:
+        """Note that code of the area has been translated; its last instruction may lie in two pages."""
+        for at in (offset, offset + max(size, 1) - 1):
+            page = at // self.page_size
+            if at < self.size and self.executed[page] != PageCode.REWRITTEN:
+                self.executed[page] = PageCode.RUN
 
     def mark_rewritten(self, offset: int, size: int) -> bool:
         """Note that the area's content changed; true if the CPU has run code from it."""
@@ -103,6 +174,11 @@ class FlashArray:
             yield start, start + self.page_size
 
 
+def _why_refused(address: int, size: int, _value: int) -> tuple[DiagnosticKind, str]:
+    aligned = size == 4 and not address & 3
+    return DiagnosticKind.FLASH_NOT_ENABLED if aligned else DiagnosticKind.FLASH_ALIGNMENT, ""
+
+
 class Ram:
     """Plain read-write memory."""
 
@@ -117,3 +193,15 @@ class Ram:
     def clear(self) -> None:
         """Lose everything, as without power; zero is what the model reads afterwards."""
         ctypes.memset(self.memory, 0, self.size)
+
+
+def ram_digest(ram: Ram) -> Any:
+    """A hash object that has seen all of a RAM; most of it is zero, and costs next to nothing."""
+    digest = hashlib.sha256()
+    content = bytes(ram.view)
+    for start in range(0, ram.size, _CHUNK):
+        chunk = content[start : start + _CHUNK]
+        if chunk != _NOTHING:
+            digest.update(start.to_bytes(4, "little"))
+            digest.update(chunk)
+    return digest

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from ._alarms import Alarm
 from ._diagnostics import DiagnosticKind
 
 __all__ = ["Access", "Peripheral", "Register", "ResetKind", "System"]
+
+_PAGE: Final = 0x1000
 
 
 class ResetKind(IntEnum):
@@ -63,8 +64,11 @@ class System(Protocol):
     def now(self) -> int:
         """The CPU cycle."""
 
-    def alarm(self, action: Callable[[], None]) -> Alarm:
-        """A new alarm."""
+    def alarm(self, action: Callable[[], None], *, clock: bool = False) -> Alarm:
+        """A new alarm; ``clock`` if it belongs to something that counts on its own."""
+
+    def clock_was_read(self) -> None:
+        """The firmware learns the state of a running counter."""
 
     def exact_pc(self) -> int:
         """Address of the instruction that makes the present access; call it before changing anything."""
@@ -84,17 +88,33 @@ class System(Protocol):
     def write_memory(self, address: int, data: bytes) -> None:
         """Write as a DMA master (RAM only)."""
 
+    def page(self, address: int) -> Any:
+        """Host memory of the 4 KiB page at an address: what the devices in it share."""
+
+    def access_changed(self, device: Peripheral) -> None:
+        """A device was given its clock, or lost it (`Peripheral.clocked`)."""
+
 
 class Peripheral:
-    """Base of all models. A subclass lists `REGISTERS`, and in `STATE` the attributes a snapshot keeps."""
+    """Base of all models. A subclass lists `REGISTERS`, and in `STATE` the attributes a snapshot keeps.
+
+    `SIZE` is how much of the address space it takes, in bytes; several may share a 4 KiB page.
+    While it is not `clocked` it does not answer.
+
+    `CLOCKS` are those of `STATE` that say when a running counter was started.
+    """
 
     REGISTERS: ClassVar[tuple[Register, ...]] = ()
     STATE: ClassVar[tuple[str, ...]] = ()
+    SIZE: ClassVar[int] = _PAGE
+    CLOCKS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, system: System, name: str, base: int, irq: int | None = None) -> None:
         self.system, self.name, self.base, self.irq = system, name, base, irq
-        self.memory = (ctypes.c_uint32 * 1024)()
-        self.words = memoryview(self.memory).cast("B").cast("I")
+        self.clocked = True
+        self.memory = system.page(base)
+        start = base % _PAGE
+        self.words = memoryview(self.memory).cast("B")[start : start + self.SIZE].cast("I")
         self._by_offset: dict[int, Register] = {}
         self._writers: dict[int, Callable[[int, int], None]] = {}
         self._readers: dict[int, Callable[[int], int]] = {}
@@ -105,7 +125,9 @@ class Peripheral:
                     self._writers[offset] = getattr(self, register.on_write)
                 if register.on_read:
                     self._readers[offset] = getattr(self, register.on_read)
-        self.load_reset_values()
+        for offset, register in self._by_offset.items():
+            self.words[offset >> 2] = register.reset
+        self._at_reset = bytes(self.words)
 
     def registers(self) -> Iterable[Register]:
         """All registers; a subclass may add to the table."""
@@ -113,8 +135,7 @@ class Peripheral:
 
     def load_reset_values(self) -> None:
         """Put every register to its reset value."""
-        for offset, register in self._by_offset.items():
-            self.words[offset >> 2] = register.reset
+        self.words.cast("B")[:] = self._at_reset
 
     def reset(self, kind: ResetKind) -> None:  # noqa: ARG002 - subclasses tell kinds apart
         """The device resets. The default: registers to their reset values."""
@@ -129,6 +150,12 @@ class Peripheral:
         return [
             offset >> 2 for offset, register in self._by_offset.items() if register.access is Access.PLAIN
         ]
+
+    def set_clocked(self, on: bool) -> None:
+        """Switch its clock on or off; registers keep what they hold."""
+        if on != self.clocked:
+            self.clocked = on
+            self.system.access_changed(self)
 
     def knows(self, offset: int) -> bool:
         """Whether the word at this byte offset is modelled."""
@@ -158,12 +185,21 @@ class Peripheral:
 
     def save(self) -> Any:
         """A copy of all state, registers included; alarms are saved by the machine."""
-        return bytes(self.memory), tuple(_copied(getattr(self, name)) for name in self.STATE)
+        return bytes(self.words), tuple(_copied(getattr(self, name)) for name in self.STATE)
+
+    def changed_words(self) -> bytes:
+        """The registers with their address, empty while they are as after a reset."""
+        words = bytes(self.words)
+        return b"" if words == self._at_reset else self.base.to_bytes(4, "little") + words
+
+    def timeless(self) -> tuple[Any, ...]:
+        """The state itself, but registers and what depends on the time of day of a running counter."""
+        return tuple([getattr(self, name) for name in self.STATE if name not in self.CLOCKS])
 
     def restore(self, state: Any) -> None:
         """Put back what `save` gave."""
-        memory, values = state
-        ctypes.memmove(self.memory, memory, len(memory))
+        words, values = state
+        self.words.cast("B")[:] = words
         for name, value in zip(self.STATE, values, strict=True):
             setattr(self, name, _copied(value))
 

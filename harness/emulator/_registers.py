@@ -19,6 +19,20 @@ _FRAME: Final = (
     arm.UC_ARM_REG_XPSR,
 )
 _FLOATS: Final = tuple(arm.UC_ARM_REG_S0 + n for n in range(32))
+_EVERYTHING: Final = (
+    *_GENERAL,
+    arm.UC_ARM_REG_LR,
+    arm.UC_ARM_REG_PC,
+    arm.UC_ARM_REG_XPSR,
+    arm.UC_ARM_REG_MSP,
+    arm.UC_ARM_REG_PSP,
+    arm.UC_ARM_REG_PRIMASK,
+    arm.UC_ARM_REG_BASEPRI,
+    arm.UC_ARM_REG_FAULTMASK,
+    arm.UC_ARM_REG_CONTROL,
+    arm.UC_ARM_REG_FPSCR,
+    *_FLOATS,
+)
 _THUMB: Final = 1 << 24
 
 
@@ -53,6 +67,12 @@ class Registers:
         self.frame = _Batch(engine, _FRAME)
         self.popped = _Batch(engine, _FRAME[:-1])
         self.floats = _Batch(engine, _FLOATS[:16])
+        self._everything = _Batch(engine, _EVERYTHING)
+
+    def everything(self) -> bytes:
+        """All core registers as bytes, to compare two states."""
+        self._everything.read()
+        return bytes(self._everything.values)
 
     def get(self, register: int) -> int:
         """Value of a register by its Unicorn number."""

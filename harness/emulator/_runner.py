@@ -104,7 +104,7 @@ class Runner:
         It grows with real time. Time that work took longer than on silicon is not made up for.
         """
         machine, now = self._machine, time.monotonic()
-        rate = machine.soc.CLOCK_HZ * self.speed
+        rate = machine.clock_hz * self.speed
         self._allowed = max(self._allowed + (now - self._allowed_at) * rate, machine.now)
         self._allowed_at = now
         return int(self._allowed + _LEAD * rate)
@@ -113,7 +113,7 @@ class Runner:
         """Let real time pass until the next event may happen, or another thread has done something."""
         machine = self._machine
         due, horizon = machine.next_event, self._horizon()
-        rate = machine.soc.CLOCK_HZ * self.speed
+        rate = machine.clock_hz * self.speed
         began = time.monotonic()
         self._wait_for_news(None if due == NEVER else began + max(due - horizon, 0) / rate + _LEAD)
         with self._lock:

@@ -40,6 +40,7 @@ class SystemControlSpace(Peripheral):
     """
 
     STATE = ("_systick_zero", "_systick_value", "_systick_flag", "mpu")
+    CLOCKS = ("_systick_zero",)
     REGISTERS = (
         Register(0x008, "ACTLR"),
         Register(0x010, "SYST_CSR", Access.LIVE, on_write="_write_systick_csr", on_read="_read_systick_csr"),
@@ -94,7 +95,7 @@ class SystemControlSpace(Peripheral):
         self._systick_flag = False
         self.mpu = [0] * (2 * _MPU_REGIONS)
         super().__init__(system, "SCS", _BASE)
-        self._systick_alarm = system.alarm(self._systick_reached_zero)
+        self._systick_alarm = system.alarm(self._systick_reached_zero, clock=True)
 
     def registers(self) -> Iterable[Register]:
         yield from self.REGISTERS
@@ -187,6 +188,7 @@ class SystemControlSpace(Peripheral):
             self._systick_alarm.cancel()
 
     def _read_systick_csr(self, _offset: int) -> int:
+        self.system.clock_was_read()
         value = self.words[0x010 >> 2] | self._systick_flag << 16
         self._systick_flag = False
         return value
@@ -203,6 +205,7 @@ class SystemControlSpace(Peripheral):
             self._systick_alarm.at(self._systick_zero)
 
     def _read_systick_cvr(self, _offset: int) -> int:
+        self.system.clock_was_read()
         return self._systick_now() & 0xFFFFFF
 
     # NVIC (B3.4)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from .._errors import HarnessError
 from ._control import Connection
 from ._dap import DapError, DebugAccessPort
+from ._debug import DFSR_HALTED
 from ._machine import Machine, Snapshot, TearWord
 from ._peripheral import ResetKind
 from ._registry import Entry, announce, withdraw
@@ -25,7 +26,9 @@ class BoardServer:
     """One emulated board, offered on the loopback interface until `close`.
 
     ``uid`` is the probe id under which pyOCD finds it; ``board`` is a name for people.
-    ``target`` is the pyOCD target type. Raises `EmulatorError` for an unknown SoC.
+    ``target`` is the pyOCD target type. ``content`` is flash by address (default: erased). With ``halted``
+    the core stands before its first instruction until a debugger lets it go. Raises `EmulatorError`
+    for an unknown SoC.
     """
 
     def __init__(
@@ -39,13 +42,23 @@ class BoardServer:
         speed: float = 1.0,
         seed: int = 1,
         native: bool | None = None,
+        content: Mapping[int, bytes] | None = None,
+        halted: bool = False,
     ) -> None:
         machine = Machine(soc, seed=seed, native=native)
+        for address, data in (content or {}).items():
+            machine.load(address, data)
         machine.power_on()
+        if halted:
+            machine.debug.halt(DFSR_HALTED)
         self._snapshots: dict[str, Snapshot] = {}
         self._runner = Runner(machine, speed=speed)
         self._dap = DebugAccessPort(machine)
-        self._serial = SerialHub(self._runner, machine.uarts, serial)
+        try:
+            self._serial = SerialHub(self._runner, machine.uarts, serial)
+        except BaseException:
+            self._runner.close()  # else it runs on a machine that is taken apart
+            raise
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections: set[Connection] = set()
         self.closed = threading.Event()

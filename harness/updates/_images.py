@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from intelhex import HexReaderError, IntelHex
-
 from .._errors import ImageError
 from ..boards import Board, Component
 from ..firmware import (
@@ -59,14 +57,32 @@ class ImageFactory:
         self.board = board
         self._options = dict(options or {})
         self._payloads: dict[tuple[Any, ...], bytes] = {}
+        self._bootloader: dict[int, bytes] | None = None
 
     def bootloader(self) -> dict[int, bytes]:
         """The bootloader by address: the reference one, or the file that the board names."""
-        file = self.board.bootloader
-        if file is None:
-            program = bootloader_program(firmware_layout(self.board), options=self._options)
-            file = compile_program(program)
-        return _content(file, self.board.partition(self.board.mcuboot.partition).address)
+        if self._bootloader is None:
+            base = self.board.partition(self.board.mcuboot.partition).address
+            self._bootloader = _content(self.bootloader_file(), base)
+        return dict(self._bootloader)
+
+    def bootloader_file(self) -> Path:
+        """The file that the bootloader comes from; the reference one is compiled if need be."""
+        if self.board.bootloader is not None:
+            return self.board.bootloader
+        return compile_program(bootloader_program(firmware_layout(self.board), options=self._options))
+
+    @property
+    def bootloader_digest(self) -> str | None:
+        """SHA-256 over address (4 bytes, little endian) and bytes of each part of the bootloader;
+        None as long as nobody has asked for the bootloader.
+        """
+        if self._bootloader is None:
+            return None
+        digest = hashlib.sha256()
+        for address, data in sorted(self._bootloader.items()):
+            digest.update(address.to_bytes(4, "little") + data)
+        return digest.hexdigest()
 
     def make(
         self,
@@ -113,16 +129,14 @@ def _content(file: Path, base: int) -> dict[int, bytes]:
     suffix = file.suffix.lower()
     if suffix == ".elf":
         return {segment.address: segment.data for segment in Elf.read(file).segments}
-    if suffix == ".hex":
-        try:
-            content = IntelHex(str(file))
-        except (HexReaderError, OSError) as error:
-            raise ImageError("no Intel HEX file", where=str(file), found=str(error)) from None
-        return {start: content.tobinstr(start=start, end=end - 1) for start, end in content.segments()}
     try:
-        return {base: file.read_bytes()}
+        data = file.read_bytes()
+        return dict(FlashView.from_hex(data).regions) if suffix == ".hex" else {base: data}
     except OSError as error:
-        raise ImageError("cannot be read", where=str(file), found=str(error)) from None
+        raise ImageError("cannot be read", where=str(file), found=error.strerror or str(error)) from None
+    except ImageError as error:
+        error.where = str(file)
+        raise
 
 
 def describe(image: SignedImage) -> dict[str, str]:

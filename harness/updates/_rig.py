@@ -7,17 +7,22 @@ from contextlib import contextmanager
 from typing import Final
 
 from .._deadline import Deadline
-from .._errors import VerdictError
+from .._errors import CapabilityMissing, DeadlineExceeded, VerdictError
 from ..devices import Device
 from ..mcuboot import FlashReport, FlashView, Trailer, diff_reports, set_pending
 from ..protocols import (
     AdvancedFirmwareUpdate,
+    BadFrameLink,
+    FrameLink,
+    LinkConditions,
+    LinkReport,
     Lwm2mServer,
     Registration,
     Retransmission,
     UpdatableComponent,
     UpdateState,
 )
+from ._boot import Restart, describe_core, wait_application, wait_parked
 from ._images import ImageFactory, SignedImage
 from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
 
@@ -31,12 +36,19 @@ _SETTLED: Final = (UpdateState.IDLE, UpdateState.DOWNLOADING, UpdateState.DOWNLO
 class UpdateRig:
     """Installs, boots, transfers, updates and judges one device. Closes the server, not the device.
 
-    ``installed`` are the images that `install` put into the primary slots, by component.
+    ``installed`` are the images that `install` put into the primary slots, ``offered`` the
+    last ones that were staged or downloaded as updates, both by component. With
+    ``conditions`` there is a bad link between server and device.
     """
 
-    def __init__(self, device: Device, images: ImageFactory) -> None:
+    def __init__(
+        self, device: Device, images: ImageFactory, *, conditions: LinkConditions | None = None
+    ) -> None:
         self.device, self.images, self.board = device, images, device.board
+        self._conditions = conditions
+        self._link: BadFrameLink | None = None
         self.installed: dict[str, SignedImage] = {}
+        self.offered: dict[str, SignedImage] = {}
         self._server: Lwm2mServer | None = None
         self._registration: Registration | None = None
         self._before: FlashReport | None = None
@@ -48,19 +60,46 @@ class UpdateRig:
         self.close()
 
     def close(self) -> None:
-        """End the protocol server."""
+        """End the protocol server, and leave the line."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._link is not None:
+            self._link.close()  # and is kept, for its report
 
     @property
     def server(self) -> Lwm2mServer:
         """The LwM2M server on the device's serial line. Raises `CapabilityMissing`."""
         if self._server is None:
             self.device.require("lwm2m")
-            self._server = Lwm2mServer(host=None, retransmission=Retransmission(ack_timeout=1.0))
-            self._server.attach(self.device.link)
+            bad, line = self._conditions is not None, self._line
+            retransmission = Retransmission(ack_timeout=0.15 if bad else 1.0, patient=bad)
+            self._server = Lwm2mServer(host=None, retransmission=retransmission)
+            self._server.attach(line)
         return self._server
+
+    @property
+    def link(self) -> BadFrameLink:
+        """The link between server and device, to be made bad; perfect unless conditions were given.
+
+        Raises `CapabilityMissing` for a device without such a line, ValueError when the
+        server is in use without it already.
+        """
+        if self._link is None:
+            if self._server is not None:
+                raise ValueError("ask for the link before the server is used")
+            self._conditions = self._conditions or LinkConditions()
+            self._link = BadFrameLink(self.device.link, self._conditions)
+        return self._link
+
+    @property
+    def link_report(self) -> LinkReport | None:
+        """What the bad link has done, if there is one."""
+        return self._link.report if self._link is not None else None
+
+    @property
+    def _line(self) -> FrameLink:
+        return self.device.link if self._conditions is None else self.link
 
     # flash content
 
@@ -86,7 +125,9 @@ class UpdateRig:
         request as the application writes it (`boot_set_pending`).
         """
         component = self.board.component(image.component)
-        assert component.secondary is not None, "a component without secondary slot cannot be updated"
+        if component.secondary is None:
+            raise CapabilityMissing(f"secondary slot for {component.name}", board=self.board.name)
+        self.offered[image.component] = image
         area = self.board.partition(component.secondary)
         layout = self.board.boot_settings().layout(area)
         erased = Trailer.parse(bytes([layout.erased_value]) * area.size, layout)
@@ -97,34 +138,96 @@ class UpdateRig:
 
     # boots
 
-    def boot(self, *, deadline: float | Deadline = BOOT_SECONDS) -> Registration:
-        """Switch on, and wait until the application has registered."""
-        _ = self.server
+    def start(self) -> None:
+        """Switch on, and wait for nothing."""
         if self._registration is not None:
-            self.server.device_was_reset(self.device.link)
+            self.server.device_was_reset(self._line)
+        elif "lwm2m" in self.device.capabilities:
+            _ = self.server  # has to hear the first words
         self.device.power.on()
+
+    def boot(self, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+        """Switch on, and wait until the application is up: it has registered, or, on a board without
+        LwM2M, it has taken over from the boot loader.
+        """
+        self.start()
+        self.wait_boot(deadline=deadline)
+
+    def reset(self, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+        """Reset by pin, and wait until the application is up."""
+        self.restart(Restart.PIN, deadline=deadline)
+
+    def restart(self, kind: Restart, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+        """Restart in one of several ways, and wait until the application is up.
+
+        Soft and watchdog resets need the reference application: its console is asked.
+        """
+        if kind is Restart.POWER:
+            self.device.power.off()
+            return self.boot(deadline=deadline)
+        if self._registration is not None:
+            self.server.device_was_reset(self._line)
+        if kind is Restart.PIN:
+            self.device.debug.reset()
+        else:
+            self.device.console.send("reset" if kind is Restart.SOFT else "fault hang")
         return self.wait_boot(deadline=deadline)
 
-    def reset(self, *, deadline: float | Deadline = BOOT_SECONDS) -> Registration:
-        """Reset by pin, and wait until the application has registered again."""
-        self.server.device_was_reset(self.device.link)
-        self.device.debug.reset()
-        return self.wait_boot(deadline=deadline)
+    def wait_boot(self, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+        """Wait for the registration after the one that was seen last; see `boot`.
 
-    def wait_boot(self, *, deadline: float | Deadline = BOOT_SECONDS) -> Registration:
-        """Wait for the registration after the one that was seen last."""
-        self._registration = self.server.wait_registration(after=self._registration, deadline=deadline)
-        return self._registration
+        Raises `VerdictError` with what is in flash if it does not come.
+        """
+        try:
+            if "lwm2m" in self.device.capabilities:
+                self._registration = self.server.wait_registration(
+                    after=self._registration, deadline=deadline
+                )
+            else:
+                wait_application(self.device, deadline=deadline)
+        except DeadlineExceeded as error:
+            flash = self.device.flash()
+            offered = judge(self.board, flash, self.installed, self.offered).values()
+            raise VerdictError(
+                f"the application did not come back\n{error}\n{self._core()}\n\n"
+                f"{self.evidence(flash, verdicts=offered)}"
+            ) from None
 
-    def component(self, which: str) -> UpdatableComponent:
-        """The object instance that stands for a component."""
-        chosen = self.board.component(which)
+    def expect_no_boot(self, *, why: str, deadline: float | Deadline = BOOT_SECONDS) -> None:
+        """Raise `VerdictError` unless the boot loader gives up in good order; ``why`` names the rule."""
+        try:
+            wait_parked(self.device, deadline=deadline)
+        except DeadlineExceeded as error:
+            raise VerdictError(f"{error}\nrule: {why}\n\n{self.evidence()}") from None
+
+    def _core(self) -> str:
+        return describe_core(self.device, self.device.debug.sample())
+
+    @property
+    def registration(self) -> Registration:
+        """The device's latest registration; it is booted if there is none."""
         self.device.require("lwm2m")
         if self._registration is None:
             self.boot()
         assert self._registration is not None
+        return self._registration
+
+    def command(self, line: str) -> str:
+        """A console command of the reference application, for example ``confirm app``; the text it answers.
+
+        Raises `VerdictError` if the application refuses.
+        """
+        answer = self.device.console.command(line)
+        if "error: " in answer:
+            raise VerdictError(f"the application refuses {line!r}: {answer.strip()}\n\n{self.evidence()}")
+        return answer
+
+    def component(self, which: str) -> UpdatableComponent:
+        """The object instance that stands for a component."""
+        chosen = self.board.component(which)
+        registration = self.registration
         instance = chosen.image if chosen.lwm2m_instance is None else chosen.lwm2m_instance
-        return AdvancedFirmwareUpdate(self.server.device(self._registration), instance)
+        return AdvancedFirmwareUpdate(self.server.device(registration), instance)
 
     # updates over LwM2M
 
@@ -142,6 +245,7 @@ class UpdateRig:
         ``progress`` gets bytes sent and their total (push only).
         """
         component = self.component(image.component)
+        self.offered[image.component] = image
         limit = Deadline.of(deadline)
         if pull:
             publication = self.server.publish(image.data, max_block_size=block_size)
@@ -158,14 +262,14 @@ class UpdateRig:
 
     def update(
         self, first: str, *, instances: Sequence[int] | None = None, deadline: float | Deadline = BOOT_SECONDS
-    ) -> Registration:
+    ) -> None:
         """Execute Update on a component and wait until the device is back.
 
         ``instances`` names the instances to update along; None leaves it to what the device linked.
         """
         with self.changing():
             self.component(first).update(instances, deadline=deadline)
-            return self.wait_boot(deadline=deadline)
+            self.wait_boot(deadline=deadline)
 
     @contextmanager
     def changing(self) -> Iterator[None]:

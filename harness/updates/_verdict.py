@@ -35,9 +35,11 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     """The old image is there, and the boot loader has erased the new one."""
     PENDING = "pending"
-    """The old image is there, and the new one waits to be installed."""
+    """The old image is there, and the new one waits to be installed; or its installation is under way."""
     UNCHANGED = "unchanged"
     """The old image is there, and nothing is asked for."""
+    FOREIGN = "foreign"
+    """A valid image that is neither the old nor the new one is in the primary slot."""
     BRICKED = "bricked"
     """No image that the boot loader would start is in the primary slot."""
 
@@ -76,6 +78,7 @@ class ComponentVerdict:
         return f"{self.component}: {self.verdict} ({self.because}){said}"
 
 
+_NO_FAILURE: Final = (UpdateResult.INITIAL, UpdateResult.SUCCESS)
 #: (expected, found): what that usually means
 _MEANINGS: Final = {
     (
@@ -131,6 +134,8 @@ _MEANINGS: Final = {
 
 def meaning(expected: Verdict, found: Verdict) -> str:
     """What a wrong verdict usually means, for people; may be empty."""
+    if found is Verdict.FOREIGN:
+        return "an image got there that this test has not brought: look at what was installed before"
     if found is Verdict.BRICKED:
         return "the primary slot holds nothing that can be started: this device needs a debug probe now"
     return _MEANINGS.get((expected, found), "")
@@ -164,9 +169,11 @@ def _judge_one(
         return _installed(board, state, new)
     if old.lies_at(flash, primary):
         return _not_installed(board, flash, state, old, new, plan.action)
+    if state.resuming:
+        return Verdict.PENDING, f"{new} is being installed: the next boot goes on with a swap"
     if state.primary.valid:
         found = state.primary.image.version
-        return Verdict.UNCHANGED, f"the primary slot holds another image, version {found}"
+        return Verdict.FOREIGN, f"the primary slot holds neither {old} nor {new}, but version {found}"
     return Verdict.BRICKED, f"the primary slot holds neither {old} nor {new}: {state.primary.problem}"
 
 
@@ -216,6 +223,12 @@ def _lie(verdict: Verdict, told: Told | None, old: SignedImage, new: SignedImage
         return (
             f"the device reports success ({told}), but flash holds {old}: the application reports an update"
             " that was not carried out"
+        )
+    failure = told.status.result not in _NO_FAILURE
+    if failure and verdict is Verdict.CONFIRMED:
+        return (
+            f"the device reports a failed update ({told}), but flash holds {new}: the application forgets"
+            " or misjudges an update that was carried out"
         )
     if told.version.partition("+")[0] != running.partition("+")[0]:
         return f"the device reports version {told.version}, but flash holds {running}"

@@ -49,6 +49,13 @@ def core_program() -> Elf:
     )
 
 
+@pytest.fixture(scope="session")
+def stm32_program() -> Elf:
+    """The same for the STM32L475."""
+    source = PROGRAMS / "stm32l475.c"
+    return Elf.read(compile_program(Program("stm32l475", "cortex-m4", [source], PROGRAMS / "stm32l475.ld")))
+
+
 @pytest.fixture(params=["native", "python"])
 def hot_path(request: pytest.FixtureRequest) -> bool:
     """Which hot path: tests that use it run on both."""
@@ -58,26 +65,40 @@ def hot_path(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def make_run(core_program: Elf) -> Callable[[bool], Callable[[str], Run]]:
     """Makes the maker of machines for one hot path."""
+    return lambda native: _maker("nrf52840", core_program, native)
 
-    def for_path(native: bool) -> Callable[[str], Run]:
-        def prepare(case: str) -> Run:
-            machine = Machine(native=native)
-            machine.program(*core_program.binary())
-            machine.power_on()
-            machine.bus.write(core_program.symbols["test_case"], 4, _case_number(core_program, case))
-            output = bytearray()
-            machine.uarts[0].sink = output.extend
-            return Run(machine, core_program, output)
 
-        return prepare
+@pytest.fixture(scope="session")
+def make_stm32_run(stm32_program: Elf) -> Callable[[bool], Callable[[str], Run]]:
+    """The same for the STM32L475."""
+    return lambda native: _maker("stm32l475", stm32_program, native)
 
-    return for_path
+
+@pytest.fixture
+def start_stm32(
+    make_stm32_run: Callable[[bool], Callable[[str], Run]], hot_path: bool
+) -> Callable[[str], Run]:
+    """Makes an STM32L475 that is about to run a case."""
+    return make_stm32_run(hot_path)
 
 
 @pytest.fixture
 def start(make_run: Callable[[bool], Callable[[str], Run]], hot_path: bool) -> Callable[[str], Run]:
     """Makes a machine that is about to run a case, by the name of its C function."""
     return make_run(hot_path)
+
+
+def _maker(soc: str, program: Elf, native: bool) -> Callable[[str], Run]:
+    def prepare(case: str) -> Run:
+        machine = Machine(soc, native=native)
+        machine.program(*program.binary())
+        machine.power_on()
+        machine.bus.write(program.symbols["test_case"], 4, _case_number(program, case))
+        output = bytearray()
+        machine.uarts[0].sink = output.extend
+        return Run(machine, program, output)
+
+    return prepare
 
 
 def _case_number(elf: Elf, case: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.emulator import ResetKind
+from harness.emulator import Machine, ResetKind
 
 from .conftest import SECOND, Run
 
@@ -53,3 +53,19 @@ def test_snapshot_of_a_powered_off_machine_stays_off(start: Start) -> None:
     run.machine.power_on()
     run.machine.restore(snapshot)
     assert not run.machine.powered
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["native", "python"])
+def test_code_that_was_stopped_before_it_ran_is_not_remembered(native: bool) -> None:
+    machine = Machine("nrf52840", native=native)
+    table = (0x2000_1000).to_bytes(4, "little") + (0x1001).to_bytes(4, "little")
+    jump = bytes.fromhex("00490847") + (0x3001).to_bytes(4, "little")  # ldr r1, =0x3001; bx r1
+    machine.program(0, table)
+    machine.program(0x1000, jump)
+    machine.power_on()
+    machine.run(2)  # stops before the first instruction at 0x3000, which is erased, and has been translated
+    assert machine.core.registers.pc == 0x3000
+    machine.program(0x3000, bytes.fromhex("2a20fee7"))  # movs r0, #42; b .
+    machine.run(100)
+    assert machine.core.registers.pc == 0x3002
+    assert machine.core.read_register(0) == 42

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -32,7 +33,8 @@ class Parts:
 
     ``regions`` are the (base, size) areas in which devices, modelled or not, answer; an
     access outside of memory and regions is a bus fault. ``lockup_resets`` tells whether
-    a core lockup resets the chip.
+    a core lockup resets the chip. ``clock_hz`` tells how fast the CPU runs now, if that
+    changes. ``rom_table`` is what the CoreSight ROM table names: part and JEP106 designer.
     """
 
     arrays: list[FlashArray]
@@ -43,13 +45,18 @@ class Parts:
     uarts: list[UartLine]
     lockup_resets: bool = False
     access_ports: dict[int, AccessPort] = field(default_factory=dict)
+    clock_hz: Callable[[], int] | None = None
+    rom_table: tuple[int, int] = (0x4C4, 0x43B)  # ARM's own for a Cortex-M4
 
 
 class Chip(System, Protocol):
     """What a SoC's own parts may do beyond a plain peripheral."""
 
-    def erase(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
-        """Erase an area as one flash operation; False if power was cut there."""
+    def erase(self, flash: FlashArray, address: int, size: int, pc: int, *, at_once: bool = False) -> bool:
+        """Erase an area as one flash operation; False if power was cut there.
+
+        It takes the time of all its pages, or that of one page if it is done ``at_once``.
+        """
 
     def erase_part(self, flash: FlashArray, address: int, size: int, pc: int) -> bool:
         """One step of a partial erase."""

@@ -16,7 +16,7 @@ from ._nvmc import CtrlAp, Nvmc
 from ._timers import Rtc, Timer, Watchdog
 from ._uart import Uart
 
-__all__ = ["Nrf52840"]
+__all__ = ["MODEL", "Nrf52840"]
 
 _APB: Final = 0x40000000
 
@@ -104,3 +104,6 @@ class Nrf52840:
             lockup_resets=True,
             access_ports={1: CtrlAp(chip, nvmc)},
         )
+
+
+MODEL = Nrf52840

@@ -36,15 +36,19 @@ class Rtc(NrfPeripheral):
         Register(_CC, "CC", Access.ACTIVE, count=4, on_write="_write_cc"),
     )
     STATE = ("interrupts", "_running", "_base", "_start")
+    CLOCKS = ("_start",)
 
     def __init__(self, system: System, index: int, base: int, irq: int, ppi: Ppi) -> None:
         self._running = False
         self._base = 0  # counter value when it was started
         self._start = 0  # LF tick at which it was
         super().__init__(system, f"RTC{index}", base, irq, ppi)
-        self._compare_alarms = [system.alarm(lambda n=n: self._compared(n)) for n in range(4)]  # type: ignore[misc]
-        self._tick_alarm = system.alarm(self._ticked)
-        self._overflow_alarm = system.alarm(self._overflowed)
+        self._compare_alarms = [
+            system.alarm(lambda n=n: self._compared(n), clock=True)  # type: ignore[misc]
+            for n in range(4)
+        ]
+        self._tick_alarm = system.alarm(self._ticked, clock=True)
+        self._overflow_alarm = system.alarm(self._overflowed, clock=True)
 
     def reset(self, kind: ResetKind) -> None:
         """Stopped at 0."""
@@ -63,6 +67,7 @@ class Rtc(NrfPeripheral):
         return (self._lf_now() - self._start) // self._divider() if self._running else 0
 
     def _read_counter(self, _offset: int) -> int:
+        self.system.clock_was_read()
         return self._base + self._elapsed() & _RTC_MASK
 
     def _ignore(self, _offset: int, _value: int) -> None:
@@ -178,6 +183,7 @@ class Timer(NrfPeripheral):
         Register(_CC, "CC", Access.ACTIVE, count=COMPARES, on_write="_write_cc"),
     )
     STATE = ("interrupts", "_running", "_base", "_start")
+    CLOCKS = ("_start",)
 
     def __init__(self, system: System, index: int, base: int, irq: int, ppi: Ppi) -> None:
         self._running = False
@@ -185,7 +191,10 @@ class Timer(NrfPeripheral):
         for n in range(self.COMPARES):
             setattr(self, f"task_capture{n}", lambda n=n: self._capture(n))
         super().__init__(system, f"TIMER{index}", base, irq, ppi)
-        self._alarms = [system.alarm(lambda n=n: self._compared(n)) for n in range(self.COMPARES)]  # type: ignore[misc]
+        self._alarms = [
+            system.alarm(lambda n=n: self._compared(n), clock=True)  # type: ignore[misc]
+            for n in range(self.COMPARES)
+        ]
 
     def reset(self, kind: ResetKind) -> None:
         """Stopped at 0."""
@@ -231,6 +240,7 @@ class Timer(NrfPeripheral):
         self._schedule()
 
     def _capture(self, index: int) -> None:
+        self.system.clock_was_read()
         self.words[(_CC >> 2) + index] = self._value()
         if not self._counts():
             self._schedule()
@@ -293,8 +303,8 @@ class Watchdog(NrfPeripheral):
 
     def __init__(self, system: System, base: int, irq: int, ppi: Ppi) -> None:
         super().__init__(system, "WDT", base, irq, ppi)
-        self._alarm = system.alarm(self._timed_out)
-        self._reset_alarm = system.alarm(lambda: system.request_reset(ResetKind.WATCHDOG))
+        self._alarm = system.alarm(self._timed_out, clock=True)
+        self._reset_alarm = system.alarm(lambda: system.request_reset(ResetKind.WATCHDOG), clock=True)
 
     def reset(self, kind: ResetKind) -> None:
         """Soft reset and lockup do not touch it (PS, "Reset behavior")."""
