@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from harness._errors import BoardError, CapabilityMissing
 from harness.mcuboot import (
     BootSettings,
+    DowngradePrevention,
     FlashArea,
     ImageAreas,
     PublicKey,
@@ -188,7 +189,8 @@ class Board:
         """Options that make an image for a component; ``changes`` are fields of `SigningOptions`.
 
         A padded image (``pad``, ``test``, ``confirm``) fills the secondary slot
-        from :meth:`upload_offset` on.
+        from :meth:`upload_offset` on. Where the boot loader compares security counters, every
+        image gets counter 1 unless ``changes`` say otherwise.
 
         Raises:
             BoardError: no such component, or no private key to sign with.
@@ -212,8 +214,15 @@ class Board:
             max_sectors=self._imgtool_sectors(),
             overwrite_only=mode.overwrites,
             erased_value=self.flash.erased_value,
+            security_counter=1 if self._compares_counters() else None,
         )
         return dataclasses.replace(options, **changes)
+
+    def _compares_counters(self) -> bool:
+        mcuboot = self.mcuboot
+        return mcuboot.rollback_protection or (
+            mcuboot.downgrade_prevention is DowngradePrevention.SECURITY_COUNTER
+        )
 
     def _imgtool_sectors(self) -> int:
         """What makes imgtool's size check, which knows three status entries per sector only, no
@@ -228,7 +237,8 @@ class Board:
     def capabilities(self) -> frozenset[str]:
         """Names of what the board can do.
 
-        * the swap mode, for example ``scratch``; ``revert`` if an unconfirmed image is given up
+        * the swap mode, for example ``scratch``; ``revert`` if an unconfirmed image is given up;
+          ``installs`` if the boot loader brings updates into the primary slot
         * ``two-images`` and so on, for at least as many components
         * protocols for updates (``lwm2m``) and on serial ports (``console``, ``slipmux``)
         * ``emulator``; ``signing`` if there is a private key
@@ -238,6 +248,8 @@ class Board:
         found = {mode.value, *self.protocols}
         if mode.swaps or mode.needs_confirmation:
             found.add("revert")
+        if mode.swaps or mode.overwrites:
+            found.add("installs")
         found |= {f"{_NUMBERS[count]}-images" for count in range(2, min(len(self.components), 8) + 1)}
         found |= {protocol for port in self.serial for protocol in port.carries}
         for name, present in (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ._backends import DeviceSettings, open_device
 from ._console import Console
 from ._debug_port import CoreSample, DebugPort, Reset
-from ._device import Baseline, Device
+from ._device import Baseline, Device, Journal
 from ._power import CommandPower, EmulatedPower, Power, ResetPower
 from ._serial_port import Chunk, SerialPort
 
@@ -22,6 +22,7 @@ __all__ = [
     "Device",
     "DeviceSettings",
     "EmulatedPower",
+    "Journal",
     "Power",
     "Reset",
     "ResetPower",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from .._errors import CapabilityMissing, PortError, ProbeError
 from ..boards import Board
+from ..emulator import Master, Operation, OperationKind
 from ..emulator.control import ControlClient, EmulatedBoard
 from ._debug_port import DebugPort
 from ._device import Device, NoBaseline
@@ -39,6 +40,17 @@ class DeviceSettings:
     speed: float = DEFAULT_SPEED
     seed: int = 1
 
+    @property
+    def switches_power(self) -> bool:
+        """Whether the device can be switched off, so that its RAM loses its content."""
+        return self.backend == "embedded" or bool(self.power_on)
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What a device opened like this can do beside what its board can."""
+        added = {"power": self.switches_power, "flash-journal": self.backend == "embedded"}
+        return frozenset(name for name, present in added.items() if present)
+
 
 def open_device(board: Board, settings: DeviceSettings | None = None) -> Device:
     """Open a device of this board; the caller closes it. Raises `BenchError` and its kinds."""
@@ -68,6 +80,24 @@ class _Snapshots:
         self._control.call("snapshot", key)
         self._control.call("forget_diagnostics")
         self._known.add(key)
+
+
+class _Journal:
+    """The journal of an emulated board."""
+
+    def __init__(self, control: ControlClient) -> None:
+        self._control = control
+
+    def start(self) -> None:
+        """Record from now on."""
+        self._control.call("start_journal")
+
+    def stop(self) -> list[Operation]:
+        """The operations."""
+        return [
+            Operation(OperationKind(kind), *numbers, master=Master(master))
+            for kind, *numbers, master in self._control.call("stop_journal")
+        ]
 
 
 def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> Device:
@@ -101,6 +131,7 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         _Snapshots(control),
         owned,
         lambda: [str(text) for text in control.call("diagnostics")],
+        _Journal(control),
     )
 
 
@@ -118,7 +149,7 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         for serial in board.serial
     }
     power: Power = (
-        CommandPower(settings.power_off, settings.power_on) if settings.power_on else ResetPower(debug)
+        CommandPower(settings.power_off, settings.power_on) if settings.switches_power else ResetPower(debug)
     )
     return Device(board, "hardware", debug, power, ports, NoBaseline(), stack.pop_all())
 

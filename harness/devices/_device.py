@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from .._errors import CapabilityMissing
 from ..boards import Board
+from ..emulator import Operation
 from ..mcuboot import BootSettings, FlashReport, FlashView
 from ._console import Console
 from ._debug_port import DebugPort
 from ._power import Power
 from ._serial_port import SerialPort
 
-__all__ = ["Baseline", "Device"]
+__all__ = ["Baseline", "Device", "Journal"]
 
 
 class Baseline(Protocol):
@@ -26,6 +27,16 @@ class Baseline(Protocol):
 
     def remember(self, key: str) -> None:
         """Remember the present content; power is off."""
+
+
+class Journal(Protocol):
+    """Records what happens to flash."""
+
+    def start(self) -> None:
+        """Record from now on, and forget what was recorded before."""
+
+    def stop(self) -> list[Operation]:
+        """Record no more; the operations, oldest first."""
 
 
 class NoBaseline:
@@ -56,10 +67,12 @@ class Device:
         baseline: Baseline,
         owned: ExitStack,
         findings: Callable[[], list[str]] = list,
+        journal: Journal | None = None,
     ) -> None:
         self.board, self.kind = board, kind
         self.debug, self.power, self.ports = debug, power, dict(ports)
         self._baseline, self._owned, self._findings = baseline, owned, findings
+        self._journal = journal
         self._consoles = {
             serial.role: Console(ports[serial.role], framed="slipmux" in serial.carries)
             for serial in board.serial
@@ -84,7 +97,8 @@ class Device:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the board has by definition, and what this device adds."""
-        return frozenset(self.board.capabilities) | ({"power"} if self.power.real else set())
+        added = {"power": self.power.real, "flash-journal": self._journal is not None}
+        return frozenset(self.board.capabilities) | {name for name, present in added.items() if present}
 
     def require(self, capability: str) -> None:
         """Raise `CapabilityMissing` if the device lacks this."""
@@ -127,16 +141,38 @@ class Device:
         """Make flash hold exactly this, by address, and nothing else. Power is off afterwards."""
         key = _key(content)
         if self._baseline.recall(key):
+            self.settle()
             return
         self.power.on()
         self.debug.erase_chip()
         self.debug.program(content)
         self.power.off()
+        self.settle()
         self._baseline.remember(key)
 
     def findings(self) -> list[str]:
         """Rules of the part that firmware has broken since the last `install`, as the emulator saw them."""
         return self._findings()
+
+    @contextmanager
+    def recording(self) -> Iterator[list[Operation]]:
+        """Every write and erase of flash that firmware does meanwhile; the list is filled at the end.
+
+        Raises `CapabilityMissing` for a device that nobody can look into.
+        """
+        if self._journal is None:
+            raise CapabilityMissing("flash-journal", board=self.board.name)
+        operations: list[Operation] = []
+        self._journal.start()
+        try:
+            yield operations
+        finally:
+            operations += self._journal.stop()
+
+    def settle(self) -> None:
+        """Wait until everything that the device has sent so far has been handed on by its ports."""
+        for port in self.ports.values():
+            port.settle()
 
     def power_cycle(self) -> None:
         """Off and on again."""

@@ -49,6 +49,7 @@ class SerialPort:
         self._listeners: list[Callable[[Chunk], None]] = []
         self._lock = threading.Lock()
         self._outgoing: deque[bytes] = deque()
+        self._settling: deque[threading.Event] = deque()
         self._work = threading.Condition(self._lock)
         self._closing = self._closed = False
         self._waiter = _waiter(self._serial)
@@ -101,6 +102,17 @@ class SerialPort:
         with self._lock:
             self._listeners.append(listener)
 
+    def settle(self, *, deadline: float | Deadline = 5.0) -> None:
+        """Wait until all that has arrived so far has been handed on. Raises `DeadlineExceeded`."""
+        limit, done = Deadline.of(deadline), threading.Event()
+        with self._lock:
+            if self._closed or self._closing:
+                return
+            self._settling.append(done)
+        self._waiter.wake()
+        if not done.wait(limit.remaining):
+            raise limit.exceeded("silence", seen="more and more bytes", where=self.url)
+
     def close(self) -> None:
         """End the threads and give up the port. What was queued is dropped."""
         with self._work:
@@ -119,9 +131,13 @@ class SerialPort:
     def _read(self) -> None:
         try:
             while not self._closing:
-                data = self._waiter.read(_QUIET if self._decoder.in_frame else None)
+                settling = len(self._settling)
+                data = self._waiter.read(0 if settling else _QUIET if self._decoder.in_frame else None)
                 if data:
                     self._handle(self._decoder.feed(data))
+                elif data is None and settling:
+                    for _ in range(settling):
+                        self._settling.popleft().set()
                 elif data is None:
                     self._handle(self._decoder.flush())
         except (OSError, EOFError) as error:
@@ -150,6 +166,8 @@ class SerialPort:
         with self._work:
             self._closed = True
             receivers, self._receivers = self._receivers, []
+            while self._settling:
+                self._settling.popleft().set()
             self._work.notify()
         for _, closed in receivers:
             closed(self.failure)
@@ -218,6 +236,7 @@ class _SelectWaiter:
         if not ready:
             return None
         if self._wake_read in ready:
+            self._wake_read.recv(_CHUNK)
             return b""
         data = bytes(self._serial.read(_CHUNK))
         if not data:

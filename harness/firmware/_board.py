@@ -24,6 +24,13 @@ def firmware_layout(board: Board) -> FirmwareLayout:
             found=str(board.public_key.type),
             remedy="use an Ed25519 key, or name a bootloader of your own in mcuboot.bootloader",
         )
+    if not board.mcuboot.validate_primary:
+        raise BuildError(
+            "the reference bootloader validates the primary slot at every boot",
+            where=f"{board.file}: mcuboot.validate_primary",
+            found="false",
+            remedy="leave the field out, or name a bootloader of your own in mcuboot.bootloader",
+        )
     try:
         mode = BootMode(board.mcuboot.swap_mode.value)
     except ValueError:
@@ -60,6 +67,8 @@ def firmware_layout(board: Board) -> FirmwareLayout:
         public_key=board.public_key.der[-_ED25519_BYTES:],
         key_hash=board.public_key.hash(),
         console_baud=console.baud if console else 115200,
+        downgrade_prevention=board.mcuboot.downgrade_prevention,
+        rollback_protection=board.mcuboot.rollback_protection,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..mcuboot import DowngradePrevention
+
 __all__ = ["BootMode", "Component", "FirmwareLayout", "Region"]
 
 
@@ -15,10 +17,10 @@ class BootMode(StrEnum):
     SCRATCH = "scratch"
     MOVE = "move"
     OFFSET = "offset"
-    OVERWRITE_ONLY = "overwrite_only"
-    OVERWRITE_ONLY_FAST = "overwrite_only_fast"
-    DIRECT_XIP = "direct_xip"
-    DIRECT_XIP_REVERT = "direct_xip_revert"
+    OVERWRITE_ONLY = "overwrite-only"
+    OVERWRITE_ONLY_FAST = "overwrite-only-fast"
+    DIRECT_XIP = "direct-xip"
+    DIRECT_XIP_REVERT = "direct-xip-revert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class FirmwareLayout:
     key_hash: bytes
     console_baud: int
     watchdog_ms: int = 1000
+    downgrade_prevention: DowngradePrevention = DowngradePrevention.NONE
+    rollback_protection: bool = False
 
     def header(self) -> str:
         """Text of `board_config.h`."""
@@ -76,7 +80,7 @@ class FirmwareLayout:
             "WATCHDOG_MS": f"{self.watchdog_ms}u",
             "FLASH_SECTOR_SIZE": f"{self.sector_size:#x}u",
             "FLASH_WRITE_ALIGNMENT": f"{self.write_alignment}u",
-            f"BOOT_MODE_{self.mode.upper()}": "1",
+            f"BOOT_MODE_{self.mode.upper().replace('-', '_')}": "1",
             "BOOT_MAX_ALIGNMENT": f"{self.max_alignment}u",
             "BOOT_MAX_SECTORS": f"{self.max_sectors}u",
             "BOOT_HEADER_SIZE": f"{self.header_size:#x}u",
@@ -91,11 +95,21 @@ class FirmwareLayout:
             "COMPONENT_NAMES": "{" + ", ".join(f'"{c.name}"' for c in self.components) + "}",
             "COMPONENT_INSTANCES": "{" + ", ".join(str(c.lwm2m_instance) for c in self.components) + "}",
         }
+        values |= dict.fromkeys(self._options(), "1")
         lines = [f"#define {name} {value}" for name, value in values.items()]
         return (
             "/* Made from the board file; the only place where firmware learns of the board. */\n"
             + "\n".join(["#ifndef BOARD_CONFIG_H", "#define BOARD_CONFIG_H", *lines, "#endif", ""])
         )
+
+    def _options(self) -> Iterator[str]:
+        """Rules that are built in only if asked for."""
+        if self.downgrade_prevention is DowngradePrevention.VERSION:
+            yield "BOOT_DOWNGRADE_VERSION"
+        if self.downgrade_prevention is DowngradePrevention.SECURITY_COUNTER:
+            yield "BOOT_DOWNGRADE_COUNTER"
+        if self.rollback_protection:
+            yield "BOOT_HARDWARE_ROLLBACK"
 
 
 def _in_pairs(items: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,8 @@ class Behaviour(StrEnum):
     NEVER_CONFIRMS = "never_confirms"
     HANGS = "hangs"
     CRASHES = "crashes"
+    LOSES_LINK = "loses_link"
+    """Never reaches its server, and therefore confirms nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class _Chip:
     ram: Region
 
 
-_CHIPS: Final = {"nrf52840": _Chip("cortex-m4", Region(0x20000000, 0x40000))}
+_CHIP_FILE: Final = "chip.toml"
 
 
 def sources_folder() -> Path:
@@ -45,12 +48,17 @@ def sources_folder() -> Path:
 
 
 def _chip(soc: str) -> _Chip:
-    try:
-        return _CHIPS[soc]
-    except KeyError:
+    """What ``port/<soc>/chip.toml`` says."""
+    ports = sources_folder() / "port"
+    known = sorted(file.parent.name for file in ports.glob(f"*/{_CHIP_FILE}"))
+    if soc not in known:
         raise BuildError(
-            f"the reference firmware has no port for {soc}", expected=", ".join(_CHIPS)
-        ) from None
+            f"the reference firmware has no port for {soc}",
+            expected=", ".join(known),
+            remedy="add one (docs/adding-a-soc.md), or name a bootloader of your own in mcuboot.bootloader",
+        )
+    facts = tomllib.loads((ports / soc / _CHIP_FILE).read_text(encoding="utf-8"))
+    return _Chip(facts["cpu"], Region(facts["ram"]["address"], facts["ram"]["size"]))
 
 
 def chip_ram(soc: str) -> Region:

@@ -6,7 +6,6 @@ import pytest
 
 from ..firmware import Behaviour
 from ..mcuboot import Version
-from ..protocols import UpdateResult
 from ..updates import UpdateRig, Verdict
 from .conftest import NEW, Images
 
@@ -29,31 +28,6 @@ def test_linked_components_can_depend_on_each_other(rig: UpdateRig, images: Imag
         rig.download(image)
     rig.update(application)
     rig.expect(dict.fromkeys(new, Verdict.CONFIRMED), why="a dependency is met by what is installed along")
-
-
-def test_unmet_dependency_changes_nothing(hil_rig: UpdateRig, images: Images, application: str) -> None:
-    need = {hil_rig.board.component(images.partner(application)).image: Version.parse(NEW)}
-    new = images.new(application, dependencies=need)
-    hil_rig.install(*images.old.values(), staged=hil_rig.stage(new))
-    hil_rig.boot()
-    hil_rig.expect(
-        {new: Verdict.PENDING},
-        why="an image whose dependency is unmet is not installed, and waits until it is met",
-    )
-    hil_rig.expect_installed(*images.old.values(), why="an unmet dependency changes no slot")
-
-
-def test_device_refuses_to_start_an_update_with_an_unmet_dependency(
-    rig: UpdateRig, images: Images, application: str
-) -> None:
-    need = {rig.board.component(images.partner(application)).image: Version.parse(NEW)}
-    new = images.new(application, dependencies=need)
-    rig.download(new)
-    component = rig.component(application)
-    component.update(())
-    status = component.wait_state(*type(component.status().state), deadline=10)
-    assert status.result is UpdateResult.DEPENDENCY_ERROR, f"the device says {status}"
-    rig.expect_installed(*images.old.values(), why="an update that was not started changes nothing")
 
 
 @pytest.mark.hil_requires("revert")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ._boot import Restart, describe_core
 from ._images import ImageFactory, SignedImage, describe
 from ._rig import UpdateRig
+from ._staging import factory_trailer, request, staged, upload_area
 from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
+from ._wear import Wear, sector_name
 
 __all__ = [
     "ComponentVerdict",
@@ -15,8 +17,14 @@ __all__ = [
     "Told",
     "UpdateRig",
     "Verdict",
+    "Wear",
     "describe",
     "describe_core",
+    "factory_trailer",
     "judge",
     "meaning",
+    "request",
+    "sector_name",
+    "staged",
+    "upload_area",
 ]

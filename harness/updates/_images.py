@@ -92,13 +92,16 @@ class ImageFactory:
         behaviour: Behaviour = Behaviour.GOOD,
         size: int = _MODEL_SIZE,
         seed: int | None = None,
+        exactly: int | None = None,
         **signing: Any,
     ) -> SignedImage:
         """A signed image.
 
         Component 0 is the application, built to behave as asked; the others carry data of
         ``size`` bytes that depend on ``seed`` (by default on the version). ``signing`` are
-        fields of `harness.mcuboot.SigningOptions`, for example ``dependencies``.
+        fields of `harness.mcuboot.SigningOptions`, for example ``dependencies``. With
+        ``exactly`` the payload is filled up until the image takes that many bytes, whether or
+        not the slot has room for them.
         """
         chosen = self.board.component(component)
         if chosen.image == 0:
@@ -107,8 +110,17 @@ class ImageFactory:
         else:
             payload = self._data(version, size, seed)
             label = f"{chosen.name} {version}"
+        if exactly is not None:
+            signing.setdefault("slot_size", 2 * exactly)
         options = self.board.signing_options(chosen, version=version, **signing)
-        return SignedImage(chosen.name, options.version, sign(payload, options), label)
+        data = sign(payload, options)
+        if exactly is not None:
+            if exactly < len(data):
+                raise ImageError(
+                    f"{label} cannot be made of {exactly} bytes", expected=f"at least {len(data)} bytes"
+                )
+            data = sign(payload + b"\xa5" * (exactly - len(data)), options)
+        return SignedImage(chosen.name, options.version, data, label)
 
     def _application(self, behaviour: Behaviour) -> bytes:
         if (behaviour,) not in self._payloads:

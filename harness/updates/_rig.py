@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from .._deadline import Deadline
-from .._errors import CapabilityMissing, DeadlineExceeded, VerdictError
+from .._errors import DeadlineExceeded, VerdictError
 from ..devices import Device
-from ..mcuboot import FlashReport, FlashView, Trailer, diff_reports, set_pending
+from ..mcuboot import FlashReport, FlashView, diff_reports
 from ..protocols import (
     AdvancedFirmwareUpdate,
     BadFrameLink,
@@ -24,6 +24,7 @@ from ..protocols import (
 )
 from ._boot import Restart, describe_core, wait_application, wait_parked
 from ._images import ImageFactory, SignedImage
+from ._staging import staged
 from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
 
 __all__ = ["UpdateRig"]
@@ -51,6 +52,7 @@ class UpdateRig:
         self.offered: dict[str, SignedImage] = {}
         self._server: Lwm2mServer | None = None
         self._registration: Registration | None = None
+        self._heard: Registration | None = None  # the latest one, also of what was installed before
         self._before: FlashReport | None = None
 
     def __enter__(self) -> UpdateRig:
@@ -124,23 +126,24 @@ class UpdateRig:
         """What an update waiting in the secondary slot looks like in flash, by address: the image, and the
         request as the application writes it (`boot_set_pending`).
         """
-        component = self.board.component(image.component)
-        if component.secondary is None:
-            raise CapabilityMissing(f"secondary slot for {component.name}", board=self.board.name)
         self.offered[image.component] = image
-        area = self.board.partition(component.secondary)
-        layout = self.board.boot_settings().layout(area)
-        erased = Trailer.parse(bytes([layout.erased_value]) * area.size, layout)
-        content = {area.address + self.board.upload_offset(component): image.data}
-        for write in set_pending(erased, permanent=permanent, image=component.image).writes:
-            content[area.address + write.offset] = write.data
-        return content
+        return staged(self.board, image, permanent=permanent)
+
+    def offer(
+        self, *updates: SignedImage, permanent: bool = False, deadline: float | Deadline = BOOT_SECONDS
+    ) -> None:
+        """Install again what is installed, with these updates waiting in the secondary slots, and boot."""
+        content: dict[int, bytes] = {}
+        for image in updates:
+            content |= self.stage(image, permanent=permanent)
+        self.install(*self.installed.values(), staged=content)
+        self.boot(deadline=deadline)
 
     # boots
 
     def start(self) -> None:
         """Switch on, and wait for nothing."""
-        if self._registration is not None:
+        if self._heard is not None:
             self.server.device_was_reset(self._line)
         elif "lwm2m" in self.device.capabilities:
             _ = self.server  # has to hear the first words
@@ -164,6 +167,7 @@ class UpdateRig:
         """
         if kind is Restart.POWER:
             self.device.power.off()
+            self.device.settle()
             return self.boot(deadline=deadline)
         if self._registration is not None:
             self.server.device_was_reset(self._line)
@@ -180,9 +184,8 @@ class UpdateRig:
         """
         try:
             if "lwm2m" in self.device.capabilities:
-                self._registration = self.server.wait_registration(
-                    after=self._registration, deadline=deadline
-                )
+                self._heard = self.server.wait_registration(after=self._heard, deadline=deadline)
+                self._registration = self._heard
             else:
                 wait_application(self.device, deadline=deadline)
         except DeadlineExceeded as error:

@@ -16,46 +16,57 @@ from harness._deadline import Deadline
 from harness.devices import DebugPort, Reset
 from harness.emulator import control
 
+from .conftest import Chip, every_chip
+
 RAM = 0x20000000
 
 
 @pytest.fixture
-def debug(board: control.EmulatedBoard) -> Iterator[DebugPort]:
-    with DebugPort(board.entry.uid, target="nrf52840") as port:
+def debug(board: control.EmulatedBoard, chip: Chip) -> Iterator[DebugPort]:
+    with DebugPort(board.entry.uid, target=chip.target) as port:
         yield port
 
 
+@every_chip
 def test_programs_and_reads_back_through_the_flash_algorithm(
-    debug: DebugPort, board: control.EmulatedBoard
+    debug: DebugPort, board: control.EmulatedBoard, chip: Chip
 ) -> None:
     content = os.urandom(20_000)
+    more = {chip.more_flash: b"more"} if chip.more_flash else {}
     board.control.call("start_journal")
-    debug.program({0x3000: content, 0x10001080: b"uicr"})
-    assert debug.read(0x3000, len(content)) == content
-    assert debug.read(0x10001080, 4) == b"uicr"
+    debug.program({chip.flash + 0x3000: content, **more})
+    assert debug.read(chip.flash + 0x3000, len(content)) == content
+    for address, data in more.items():
+        assert debug.read(address, 4) == data
     journal = board.control.call("stop_journal")
-    assert len(journal) >= len(content) // 4
+    assert len(journal) >= len(content) // chip.unit
+    assert not board.control.call("diagnostics"), "the algorithm broke rules of the part"
     assert all(RAM <= pc < RAM + 0x1000 for *_, pc, _master in journal), (
         "written by something else than the algorithm"
     )
 
 
-def test_programming_leaves_other_content_alone(debug: DebugPort) -> None:
-    debug.program({0x1000: b"first"})
-    debug.program({0x2000: b"second"})
-    assert debug.read(0x1000, 5) == b"first"
-    debug.erase(0x1000, 0x1000)
-    assert debug.read(0x1000, 0x1000) == b"\xff" * 0x1000
-    assert debug.read(0x2000, 6) == b"second"
+@every_chip
+def test_programming_leaves_other_content_alone(debug: DebugPort, chip: Chip) -> None:
+    one, two = chip.flash + chip.sector, chip.flash + 2 * chip.sector
+    debug.program({one: b"first"})
+    debug.program({two: b"second"})
+    assert debug.read(one, 5) == b"first"
+    debug.erase(one, chip.sector)
+    assert debug.read(one, chip.sector) == b"\xff" * chip.sector
+    assert debug.read(two, 6) == b"second"
 
 
-def test_erase_chip_takes_everything(debug: DebugPort) -> None:
-    debug.program({0x1000: b"first", 0xFF000: b"last", 0x10001200: b"uicr"})
+@every_chip
+def test_erase_chip_takes_everything(debug: DebugPort, chip: Chip) -> None:
+    places = [chip.flash + 0x1000, chip.flash + 0xFF000, *([chip.more_flash] if chip.more_flash else [])]
+    debug.program(dict.fromkeys(places, b"something"))
     debug.erase_chip()
-    for address in (0x1000, 0xFF000, 0x10001200):
+    for address in places:
         assert debug.read(address, 4) == b"\xff" * 4
 
 
+@every_chip
 def test_finds_the_core_as_what_it_is(debug: DebugPort) -> None:
     core = debug.target.cores[0]
     assert (core.architecture.name, core.core_type) == ("ARMv7M", 0xC24)
@@ -159,16 +170,21 @@ def _wait_halted(target: object) -> None:
         assert not limit.expired, "the core did not halt"
 
 
+@every_chip
 @pytest.mark.parametrize("kind", list(Reset))
 def test_reset_runs_the_program_from_its_start(
-    debug: DebugPort, board: control.EmulatedBoard, echo_program: bytes, kind: Reset
+    debug: DebugPort, board: control.EmulatedBoard, chip: Chip, kind: Reset
 ) -> None:
-    debug.program({0: echo_program})
-    debug.target.write32(0x40000400, 0xFFFFFFFF)
+    start = chip.flash + 8
+    code = b"".join(word.to_bytes(4, "little") for word in (RAM + 0x1000, start | 1, 0xE7FE))
+    debug.program({chip.flash: code})
+    debug.target.write32(chip.reset_reasons, chip.forget_reasons)
     debug.reset(kind)
     state = board.control.call("state")
     assert not state["halted"]
-    assert debug.read(0x40000400, 4)[0] == (1 if kind is Reset.PIN else 4)
+    assert state["pc"] == start
+    expected = chip.pin_reset if kind is Reset.PIN else chip.soft_reset
+    assert int.from_bytes(debug.read(chip.reset_reasons, 4), "little") == expected
 
 
 def test_unknown_probe_is_told_with_those_present(board: control.EmulatedBoard) -> None:
@@ -189,8 +205,9 @@ def test_board_that_died_is_a_probe_error(debug: DebugPort, board: control.Emula
         debug.read(0, 4)
 
 
-def test_command_line_of_pyocd(board: control.EmulatedBoard, tmp_path: Path) -> None:
-    uid = board.entry.uid
+@every_chip
+def test_command_line_of_pyocd(board: control.EmulatedBoard, chip: Chip, tmp_path: Path) -> None:
+    uid, place = board.entry.uid, hex(chip.flash + 0x1000)
     content = os.urandom(9000)
     image, back = tmp_path / "image.bin", tmp_path / "back.bin"
     image.write_bytes(content)
@@ -206,15 +223,16 @@ def test_command_line_of_pyocd(board: control.EmulatedBoard, tmp_path: Path) -> 
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
 
-    assert re.search(rf"emulated test board\s+{uid}\s+.*nrf52840", pyocd("list"))
-    pyocd("flash", "-u", uid, "--base-address", "0x1000", str(image))
-    commands = ("reset halt", "reg pc", f"savemem 0x1000 {len(content)} {back}")
+    assert re.search(rf"emulated test board\s+{uid}\s+.*{chip.target}", pyocd("list"))
+    pyocd("flash", "-u", uid, "--base-address", place, str(image))
+    save = f"savemem {place} {len(content)} {back}"
+    commands = ("reset halt", "reg pc", save)
     pyocd("cmd", "-u", uid, *(word for command in commands for word in ("-c", command)))
     assert back.read_bytes() == content
-    pyocd("erase", "-u", uid, "--sector", "0x1000")
-    pyocd("cmd", "-u", uid, "-c", f"savemem 0x1000 {len(content)} {back}")
-    assert back.read_bytes() == b"\xff" * 4096 + content[4096:]
+    pyocd("erase", "-u", uid, "--sector", place)
+    pyocd("cmd", "-u", uid, "-c", save)
+    assert back.read_bytes() == b"\xff" * chip.sector + content[chip.sector :]
     pyocd("erase", "-u", uid, "--chip")
-    pyocd("cmd", "-u", uid, "-c", f"savemem 0x1000 {len(content)} {back}")
+    pyocd("cmd", "-u", uid, "-c", save)
     assert set(back.read_bytes()) == {0xFF}
     pyocd("reset", "-u", uid)

@@ -177,3 +177,28 @@ def test_whatever_is_on_the_line_the_port_lives_on(pieces: list[bytes]) -> None:
         console.expect("still here", deadline=5)
     finally:
         opened.close()
+
+
+def test_settle_hands_on_all_that_has_arrived(line: Line) -> None:
+    got: list[bytes] = []
+    line.port.listen(lambda chunk: got.append(chunk.data))
+    for number in range(50):
+        line.peer.sendall(b"%d\n" % number)
+        line.port.settle()
+        assert b"".join(got).endswith(b"%d\n" % number)
+
+
+def test_settle_gives_up_on_a_reader_that_is_busy(line: Line) -> None:
+    release = threading.Event()
+    line.port.listen(lambda _chunk: release.wait(5))
+    line.peer.sendall(b"text\n")
+    try:
+        with pytest.raises(DeadlineExceeded, match="silence"):
+            line.port.settle(deadline=0.1)
+    finally:
+        release.set()
+
+
+def test_settle_of_a_closed_port_returns(line: Line) -> None:
+    line.port.close()
+    line.port.settle()

@@ -1,0 +1,144 @@
+"""Checks that several tests share: what the device says, and which parts of its flash changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from .._deadline import Deadline
+from .._errors import RequestError, VerdictError
+from ..mcuboot import BootAction
+from ..protocols import UpdatableComponent, UpdateResult, UpdateState, UpdateStatus
+from ..updates import SignedImage, UpdateRig, Verdict, judge, sector_name
+
+__all__ = [
+    "FAILED",
+    "IDLE",
+    "SUCCEEDED",
+    "expect_flash",
+    "expect_nothing_asked",
+    "expect_refusal",
+    "expect_said",
+    "status",
+    "unchanged",
+    "wait_flash",
+]
+
+SECONDS = 20.0
+
+
+def status(state: UpdateState, result: UpdateResult = UpdateResult.INITIAL) -> UpdateStatus:
+    """A state with a result."""
+    return UpdateStatus(state, result)
+
+
+IDLE = status(UpdateState.IDLE)
+SUCCEEDED = status(UpdateState.IDLE, UpdateResult.SUCCESS)
+FAILED = status(UpdateState.IDLE, UpdateResult.UPDATE_FAILED)
+
+
+def expect_said(rig: UpdateRig, expected: UpdateStatus, *running: SignedImage, why: str) -> None:
+    """Raise `VerdictError` unless the device reports this, and the version that runs, for these components."""
+    problems = []
+    for image in running:
+        component = rig.component(image.component)
+        found = component.wait_state(*UpdateState, deadline=SECONDS)
+        version = component.version()
+        if found != expected:
+            problems.append(f"{image.component}: the device says {found}, and should say {expected}")
+        if version.partition("+")[0] != str(image.version).partition("+")[0]:
+            problems.append(
+                f"{image.component}: the device says that version {version} runs, and {image} does"
+            )
+    if problems:
+        lines = [*problems, f"rule: {why}"]
+        raise VerdictError("\n".join([*lines, _NEXT_STATE, "", rig.evidence()]))
+
+
+_NEXT_STATE = (
+    "look at: State (3), Update Result (5) and Current Version (15) of object 33629 in the application"
+)
+
+
+def expect_flash(rig: UpdateRig, expected: Mapping[SignedImage, Verdict], *, why: str) -> None:
+    """`UpdateRig.expect` for a device that cannot be asked: only flash is looked at."""
+    flash = rig.device.flash()
+    found = judge(rig.board, flash, rig.installed, {image.component: image for image in expected})
+    wrong = [
+        f"{image.component}: expected {wanted}, found {found[image.component]}"
+        for image, wanted in expected.items()
+        if found[image.component].verdict is not wanted
+    ]
+    if wrong:
+        raise VerdictError("\n".join([*wrong, f"rule: {why}", "", rig.evidence(flash)]))
+
+
+def expect_nothing_asked(rig: UpdateRig, *, why: str) -> None:
+    """Raise `VerdictError` if the next boot would change anything."""
+    report = rig.device.report()
+    changes = [
+        f"{rig.board.component(number).name}: the next boot would {plan.action}"
+        for number, plan in enumerate(report.plan.images)
+        if plan.action is not BootAction.KEEP
+    ]
+    if changes:
+        raise VerdictError("\n".join([*changes, f"rule: {why}", "", rig.evidence()]))
+
+
+def expect_refusal(
+    rig: UpdateRig, component: UpdatableComponent, request: Callable[[], object], *codes: str, why: str
+) -> None:
+    """Raise `VerdictError` unless the request is answered with one of these codes and changes nothing.
+
+    ``request`` returns the code, or raises `RequestError` with it.
+    """
+    before = component.status()
+    try:
+        code = request()
+    except RequestError as error:
+        code = error.code
+    after = component.status()
+    problems = []
+    if code not in codes:
+        problems.append(f"{component.path} answered {code}, and should refuse with {' or '.join(codes)}")
+    if after != before:
+        problems.append(f"{component.path} was {before}, and is now {after}")
+    if problems:
+        lines = [*problems, f"rule: {why}"]
+        raise VerdictError("\n".join([*lines, _NEXT_STATE, "", rig.evidence()]))
+
+
+@contextmanager
+def unchanged(rig: UpdateRig, *partitions: str, why: str) -> Iterator[None]:
+    """Raise `VerdictError` if what happens in between changes a byte in these partitions."""
+    areas = [rig.board.partition(name) for name in partitions]
+    before = [rig.device.debug.read(area.address, area.size) for area in areas]
+    yield
+    size = rig.board.flash.sector_size
+    changed = []
+    for area, old in zip(areas, before, strict=True):
+        new = rig.device.debug.read(area.address, area.size)
+        changed += [
+            sector_name(rig.board, area.address + at)
+            for at in range(0, area.size, size)
+            if old[at : at + size] != new[at : at + size]
+        ]
+    if changed:
+        raise VerdictError(f"changed: {', '.join(changed)}\nrule: {why}\n\n{rig.evidence()}")
+
+
+def wait_flash(
+    rig: UpdateRig, image: SignedImage, wanted: Verdict, *, deadline: float | Deadline = SECONDS
+) -> None:
+    """Wait until flash alone gives this verdict. Raises `VerdictError`."""
+    limit = Deadline.of(deadline)
+    while True:
+        found = judge(rig.board, rig.device.flash(), rig.installed, {image.component: image})
+        if found[image.component].verdict is wanted:
+            return
+        if limit.expired:
+            raise VerdictError(
+                f"{image.component}: expected {wanted} within {limit.seconds:g} s,"
+                f" found {found[image.component]}\n\n{rig.evidence()}"
+            )
+        limit.pause(0.02)
