@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+#: name, argparse action, more for argparse, help
 _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
     (
         "board",
@@ -21,13 +22,13 @@ _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
         {"metavar": "BOARD"},
         "board to test: the name of a shipped board or a board file; may be repeated, tests run for each",
     ),
-    ("backend", "store", {"choices": ["embedded", "hardware"]}, "what the board runs on (default: embedded)"),
+    ("backend", "store", {"metavar": "KIND"}, "what the board runs on: embedded (default) or hardware"),
     ("probe", "store", {"metavar": "ID"}, "unique id of the debug probe, for hardware"),
     (
         "port",
         "append",
         {"metavar": "ROLE=URL"},
-        "serial port by the role that the board file gives it, for hardware",
+        "serial port by the role that the board file gives it, for hardware; may be repeated",
     ),
     ("power-on", "store", {"metavar": "COMMAND"}, "command that switches the board on, for hardware"),
     ("power-off", "store", {"metavar": "COMMAND"}, "command that switches the board off, for hardware"),
@@ -37,9 +38,39 @@ _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
         {"metavar": "FACTOR"},
         "how much faster than real time an emulated board sleeps (default: 8)",
     ),
+    (
+        "link",
+        "store",
+        {"metavar": "CONDITIONS"},
+        "what the link between server and device does to messages, such as loss=20%%,delay=5ms,seed=7",
+    ),
+    (
+        "build-option",
+        "append",
+        {"metavar": "NAME=VALUE"},
+        "C define for the reference firmware, such as DEFECT_ignore_missing_confirm=1; may be repeated",
+    ),
 )
-#: C defines for the reference firmware; how the suite proves that it would notice a defect
-_BUILD_OPTION = "build-option"
+OPTION_NAMES = tuple(name for name, *_ in _OPTIONS)
+_LISTS = {name for name, action, *_ in _OPTIONS if action == "append"}
+
+#: The fixtures of `harness._pytest`; without a board each of them says what to do.
+FIXTURES: Mapping[str, str] = {
+    "hil_board": "The board under test: a `harness.boards.Board`.",
+    "hil_component": "A component of the board; tests that use it run for each.",
+    "hil_console": "The device's console: a `harness.devices.Console`.",
+    "hil_device": "The device under test: a `harness.devices.Device`.",
+    "hil_images": "Makes bootloader and signed images for the board: a `harness.updates.ImageFactory`.",
+    "hil_link": "The link between server and device, to be made bad: a `harness.protocols.BadFrameLink`.",
+    "hil_lwm2m": "The LwM2M server on the device's serial line: a `harness.protocols.Lwm2mServer`.",
+    "hil_rig": "Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`.",
+    "hil_session_device": "The device, opened once for all tests of this process.",
+    "hil_slots": "Reads both slots of every image and explains them: a call gives a `FlashReport`.",
+}
+_NO_BOARD = (
+    "this test needs a board, and none is named: use --hil-board BOARD, HIL_BOARD=BOARD in the environment,"
+    " or hil_board in the ini file ('harness boards list' shows the boards that come with the harness)"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,34 +78,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hil", "boards under test (mcuboot-harness)")
     for name, action, extra, text in _OPTIONS:
         group.addoption(f"--hil-{name}", dest=_dest(name), action=action, default=None, help=text, **extra)
-        help_text = f"default for --hil-{name}"
-        if action == "append":
-            parser.addini(_dest(name), help_text, type="linelist", default=None)
-        else:
-            parser.addini(_dest(name), help_text, type="string", default=None)
-    group.addoption(
-        f"--hil-{_BUILD_OPTION}",
-        dest=_dest(_BUILD_OPTION),
-        action="append",
-        default=None,
-        metavar="NAME=VALUE",
-        help="C define for the reference firmware, such as DEFECT_ignore_missing_confirm=1",
-    )
+        kind: Any = "linelist" if name in _LISTS else "string"
+        parser.addini(_dest(name), f"default for --hil-{name}", type=kind, default=None)
 
 
 def _dest(name: str) -> str:
     return f"hil_{name.replace('-', '_')}"
 
 
+def on_command_line(config: pytest.Config) -> list[str]:
+    """Names of our options that the command line holds."""
+    return [name for name in OPTION_NAMES if config.getoption(_dest(name)) is not None]
+
+
 def setting(config: pytest.Config, name: str) -> Any:
-    """The value of an option: from the command line, the environment (`HIL_NAME`) or the ini file."""
+    """The value of an option, None if it is not given: a list of strings for those that may be repeated.
+
+    From the command line, the environment (`HIL_NAME`, several values with commas between
+    them) or the ini file.
+    """
     value = config.getoption(_dest(name))
-    if value:
+    if value is not None:
         return value
     from_environment = os.environ.get(_dest(name).upper())
     if from_environment:
-        return from_environment.split(os.pathsep) if name in {"board", "port"} else from_environment
-    return None if name == _BUILD_OPTION else config.getini(_dest(name)) or None
+        return [part.strip() for part in from_environment.split(",")] if name in _LISTS else from_environment
+    return config.getini(_dest(name)) or None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,17 +115,17 @@ def pytest_configure(config: pytest.Config) -> None:
         from harness import _pytest
 
         _pytest.activate(config)
+    elif useless := on_command_line(config):
+        raise pytest.UsageError(f"--hil-{useless[0]} was given, but no board: add --hil-board BOARD")
 
 
-@pytest.fixture
-def hil_board() -> Any:
-    """The board under test."""
-    raise pytest.UsageError(
-        "no board is named: use --hil-board NAME, HIL_BOARD, or hil_board in the ini file"
-    )
+def _needs_board(name: str, text: str) -> Callable[[], None]:
+    @pytest.fixture(scope="session", name=name)
+    def fixture() -> None:
+        pytest.fail(_NO_BOARD, pytrace=False)
+
+    fixture.__doc__ = text
+    return fixture
 
 
-@pytest.fixture
-def hil_device(hil_board: Any) -> Any:
-    """The device under test."""
-    return hil_board
+globals().update({f"fixture_{name}": _needs_board(name, text) for name, text in FIXTURES.items()})

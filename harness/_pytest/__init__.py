@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from . import _fixtures, _reports, _settings
+from . import _fixtures, _link, _reports, _settings
 
 __all__ = ["activate"]
 
@@ -14,4 +14,5 @@ def activate(config: pytest.Config) -> None:
     settings = _settings.read(config)
     config.stash[_settings.KEY] = settings
     config.pluginmanager.register(_fixtures, "mcuboot-harness-fixtures")
+    config.pluginmanager.register(_link, "mcuboot-harness-link")
     config.pluginmanager.register(_reports, "mcuboot-harness-reports")

@@ -10,7 +10,7 @@ from .._errors import CapabilityMissing
 from ..boards import Board, Component
 from ..devices import Console, Device, open_device
 from ..mcuboot import FlashReport
-from ..protocols import Lwm2mServer
+from ..protocols import BadFrameLink, Lwm2mServer
 from ..updates import ImageFactory, UpdateRig
 from ._settings import KEY
 
@@ -25,8 +25,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     boards = metafunc.config.stash[KEY].boards
     if "hil_component" in metafunc.fixturenames:
-        pairs = [(board, part) for board in boards for part in board.components]
-        ids = [f"{board.name}-{part.name}" for board, part in pairs]
+        # Equal components of two boards must not look alike: pytest would run them one after the other,
+        # and open the boards again each time.
+        pairs = [(board, (board.name, part)) for board in boards for part in board.components]
+        ids = [f"{name}-{part.name}" for _, (name, part) in pairs]
         metafunc.parametrize(("hil_board", "hil_component"), pairs, ids=ids, scope="session", indirect=True)
     else:
         ids = [board.name for board in boards]
@@ -44,7 +46,7 @@ def hil_board(request: pytest.FixtureRequest) -> Board:
 @pytest.fixture(scope="session")
 def hil_component(request: pytest.FixtureRequest) -> Component:
     """A component of the board; tests that use it run for each."""
-    component = request.param
+    _, component = request.param
     assert isinstance(component, Component)
     return component
 
@@ -83,10 +85,21 @@ def hil_slots(hil_device: Device) -> Callable[[], FlashReport]:
 
 
 @pytest.fixture
-def hil_rig(hil_device: Device, hil_images: ImageFactory) -> Iterator[UpdateRig]:
+def hil_rig(
+    request: pytest.FixtureRequest, hil_device: Device, hil_images: ImageFactory
+) -> Iterator[UpdateRig]:
     """Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`."""
-    with UpdateRig(hil_device, hil_images) as rig:
+    with UpdateRig(hil_device, hil_images, conditions=request.config.stash[KEY].link) as rig:
         yield rig
+
+
+@pytest.fixture
+def hil_link(hil_rig: UpdateRig) -> BadFrameLink:
+    """The link between server and device: a `harness.protocols.BadFrameLink`.
+
+    Perfect unless --hil-link says otherwise; a test changes its ``conditions``.
+    """
+    return hil_rig.link
 
 
 @pytest.fixture
@@ -95,14 +108,20 @@ def hil_lwm2m(hil_rig: UpdateRig) -> Lwm2mServer:
     return hil_rig.server
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Skip what the board cannot do, with the capability's name."""
+    settings = item.config.stash[KEY]
     board = getattr(item, "callspec", None) and item.callspec.params.get("hil_board")  # type: ignore[attr-defined]
     if isinstance(board, Board):
         for mark in item.iter_markers("hil_requires"):
             for capability in mark.args:
-                if capability not in board.capabilities:
+                if capability not in settings.capabilities(board):
                     pytest.skip(str(CapabilityMissing(capability, board=board.name)))
+    try:
+        return (yield)
+    except CapabilityMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,17 +16,31 @@ from .. import pytest_plugin
 from .._errors import BoardError
 from ..boards import Board, find_board
 from ..devices import DeviceSettings
+from ..protocols import LinkConditions
+from . import _link
 
 __all__ = ["KEY", "Settings", "read"]
+
+_SPEEDS: Final = (0.01, 1000.0)
+#: options that say nothing about a board of the other backend
+_ONLY_FOR: Final = {
+    "hardware": ("probe", "port", "power-on", "power-off"),
+    "embedded": ("speed",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Boards to test, how to open their devices, and C defines for the reference firmware."""
+    """Boards to test and how to open them, C defines for the reference firmware, conditions of the link."""
 
     boards: tuple[Board, ...]
     device: DeviceSettings
     build_options: dict[str, int] = field(default_factory=dict)
+    link: LinkConditions | None = None
+
+    def capabilities(self, board: Board) -> frozenset[str]:
+        """What a device of this board can do, before it is opened."""
+        return frozenset(board.capabilities) | self.device.capabilities
 
 
 KEY = pytest.StashKey[Settings]()
@@ -31,48 +49,129 @@ KEY = pytest.StashKey[Settings]()
 def read(config: pytest.Config) -> Settings:
     """The settings; `pytest.UsageError` for anything that makes no sense."""
 
-    def get(name: str) -> str | None:
-        value = pytest_plugin.setting(config, name)
-        return None if value is None else str(value)
+    def text(name: str) -> str:
+        return str(pytest_plugin.setting(config, name) or "")
 
-    backend = get("backend") or "embedded"
-    if backend not in {"embedded", "hardware"}:
+    def pairs(name: str) -> dict[str, str]:
+        return _pairs(name, pytest_plugin.setting(config, name) or ())
+
+    backend = text("backend") or "embedded"
+    if backend not in _ONLY_FOR:
         raise pytest.UsageError(f"--hil-backend: {backend!r} is neither embedded nor hardware")
+    for other, names in _ONLY_FOR.items():
+        # Environment and ini file may describe a bench that this run does not use.
+        wrong = [name for name in pytest_plugin.on_command_line(config) if name in names]
+        if wrong and other != backend:
+            raise pytest.UsageError(
+                f"--hil-{wrong[0]} is for --hil-backend {other}, and this run's backend is {backend}"
+            )
+    boards = _boards(config)
+    build_options = _numbers("build-option", pairs("build-option"))
+    link = _link.read(text("link"))
+    if backend == "embedded":
+        _check_emulated(boards)
+        device = DeviceSettings(backend=backend, speed=_speed(text("speed")))
+        return Settings(boards, device, build_options, link)
+    ports = pairs("port")
+    _check_bench(config, boards, ports)
+    device = DeviceSettings(
+        backend=backend,
+        probe=text("probe") or None,
+        ports=ports,
+        power_on=_command("power-on", text("power-on")),
+        power_off=_command("power-off", text("power-off")),
+    )
+    if bool(device.power_on) != bool(device.power_off):
+        raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
+    return Settings(boards, device, build_options, link)
+
+
+def _boards(config: pytest.Config) -> tuple[Board, ...]:
+    names = pytest_plugin.setting(config, "board")
+    if names == config.getini("hil_board") and config.inipath is not None:
+        # A file named in the ini file is looked for beside the ini file.
+        beside = [config.inipath.parent / name for name in names]
+        names = [str(file) if file.is_file() else name for file, name in zip(beside, names, strict=True)]
     try:
-        speed = float(get("speed") or DeviceSettings().speed)
-        boards = tuple(find_board(name) for name in pytest_plugin.setting(config, "board"))
+        boards = [find_board(name) for name in names]
     except BoardError as error:
         raise pytest.UsageError(str(error)) from None
-    except ValueError:
-        raise pytest.UsageError(f"--hil-speed: {get('speed')!r} is no number") from None
-    if backend == "hardware" and len(boards) > 1:
+    found: dict[str, Path] = {}
+    for board in boards:
+        if board.name in found:
+            raise pytest.UsageError(
+                f"--hil-board: two boards are called {board.name!r}: {found[board.name]} and {board.file}"
+            )
+        found[board.name] = board.file
+    return tuple(boards)
+
+
+def _check_emulated(boards: Sequence[Board]) -> None:
+    for board in boards:
+        if board.emulator is None:
+            raise pytest.UsageError(
+                f"board {board.name} has no emulator model: name a probe with --hil-backend hardware"
+            )
+
+
+def _check_bench(config: pytest.Config, boards: Sequence[Board], ports: Mapping[str, str]) -> None:
+    if len(boards) > 1:
         raise pytest.UsageError(
             "--hil-backend hardware: one board at a time, because probe and ports belong to one"
         )
-    device = DeviceSettings(
-        backend=backend,
-        probe=get("probe"),
-        ports=_pairs("port", pytest_plugin.setting(config, "port") or ()),
-        power_on=shlex.split(get("power-on") or ""),
-        power_off=shlex.split(get("power-off") or ""),
-        speed=speed,
-    )
-    options = _pairs("build-option", pytest_plugin.setting(config, "build-option") or ())
-    return Settings(boards, device, _numbers(options.items()))
+    if (getattr(config.option, "numprocesses", None) or 0) > 1:
+        raise pytest.UsageError("--hil-backend hardware: tests share one board, so run them with -n 0")
+    roles = [serial.role for serial in boards[0].serial]
+    for role in ports:
+        if role not in roles:
+            near = get_close_matches(role, roles, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise pytest.UsageError(
+                f"--hil-port: board {boards[0].name} has no serial port {role!r},"
+                f" only {', '.join(roles) or 'none at all'}{hint}"
+            )
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise pytest.UsageError(f"--hil-{option}: {text!r} is not NAME=VALUE")
+            form = "ROLE=URL, such as console=/dev/ttyACM0" if option == "port" else "NAME=VALUE"
+            raise pytest.UsageError(f"--hil-{option}: {text!r} is not {form}")
+        if name in pairs:
+            raise pytest.UsageError(f"--hil-{option}: {name} is given twice")
         pairs[name] = value
     return pairs
 
 
-def _numbers(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
+def _numbers(option: str, pairs: Mapping[str, str]) -> dict[str, int]:
+    numbers = {}
+    for name, value in pairs.items():
+        if not name.isidentifier():
+            raise pytest.UsageError(f"--hil-{option}: {name!r} is no name of a C define")
+        try:
+            numbers[name] = int(value, 0)
+        except ValueError:
+            raise pytest.UsageError(f"--hil-{option}: {name}={value}: {value!r} is no number") from None
+    return numbers
+
+
+def _speed(text: str) -> float:
+    if not text:
+        return DeviceSettings().speed
+    low, high = _SPEEDS
     try:
-        return {name: int(value, 0) for name, value in pairs}
+        speed = float(text)
+    except ValueError:
+        raise pytest.UsageError(f"--hil-speed: {text!r} is no number") from None
+    if not low <= speed <= high:
+        raise pytest.UsageError(f"--hil-speed: {text} is not between {low:g} and {high:g}")
+    return speed
+
+
+def _command(option: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text, posix=os.name == "posix")
     except ValueError as error:
-        raise pytest.UsageError(f"--hil-build-option: {error}") from None
+        raise pytest.UsageError(f"--hil-{option}: {text!r}: {error}") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from ..demo import Step, StepResult, run_demo
+if TYPE_CHECKING:
+    from ..demo import Step, StepResult
 
 
 @click.command("demo")
@@ -19,9 +20,14 @@ def command(board: str) -> None:
     """
     from rich.console import Console
 
+    from ..demo import run_demo
+
     began = time.monotonic()
     screen = _Terminal(Console())
-    results = run_demo(screen, board)
+    try:
+        results = run_demo(screen, board)
+    finally:
+        screen.close()
     screen.table(results, time.monotonic() - began)
     if any(result.problem for result in results):
         raise click.exceptions.Exit(1)
@@ -62,9 +68,13 @@ class _Terminal:
         mark = "[red]failed[/red]" if result.problem else "[green]ok[/green]"
         self._console.print(f"{mark:<6} {result.step.title} ({result.seconds:.1f} s)")
         for fact in result.facts:
-            self._console.print(f"         {fact}", highlight=False, markup=False)
+            self._console.print(f"         {fact}", highlight=False, markup=False, soft_wrap=True)
         if result.problem:
-            self._console.print(result.problem, highlight=False, markup=False)
+            self._console.print(result.problem, highlight=False, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Give the terminal back, whatever happened."""
+        self._progress.stop()
 
     def table(self, results: list[StepResult], seconds: float) -> None:
         """The verdicts, at the end."""
@@ -78,5 +88,3 @@ class _Terminal:
                 verdict = "[red]did not hold[/red]" if result.problem else "[green]held[/green]"
                 table.add_row(result.step.title, result.step.expected, verdict)
         self._console.print(table)
-        if any(result.problem for result in results):
-            sys.stdout.flush()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -11,7 +13,8 @@ from .._errors import ImageError
 from ..boards import find_board
 from ..mcuboot import FlashReport, FlashView
 
-_HEX_START = b":"
+_HEX_START: Final = re.compile(rb"\s*:[0-9A-Fa-f]{8}")
+_LARGEST: Final = 256 * 1024 * 1024
 
 
 class _Address(click.ParamType[int]):
@@ -53,8 +56,12 @@ def command(board: str, dumps: tuple[Path, ...], bases: tuple[int, ...], as_json
     regions: list[tuple[int, bytes]] = []
     for dump in dumps:
         data = _read(dump)
-        if data.lstrip()[:1] == _HEX_START:
-            regions += FlashView.from_hex(data).regions
+        if _HEX_START.match(data):
+            try:
+                regions += FlashView.from_hex(data).regions
+            except ImageError as error:
+                error.where = str(dump)
+                raise
         else:
             regions.append((starts.pop(0) if starts else definition.flash.base, data))
     if starts:
@@ -65,9 +72,12 @@ def command(board: str, dumps: tuple[Path, ...], bases: tuple[int, ...], as_json
 
 def _read(dump: Path) -> bytes:
     try:
-        data = dump.read_bytes()
+        with dump.open("rb") as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
         raise ImageError("cannot be read", where=str(dump), found=error.strerror or str(error)) from None
     if not data:
         raise ImageError("the dump is empty", where=str(dump), remedy="read the flash again")
+    if len(data) > _LARGEST:
+        raise ImageError("too large for a flash dump", where=str(dump), expected=f"at most {_LARGEST} bytes")
     return data

@@ -38,7 +38,7 @@ FAILED = status(UpdateState.IDLE, UpdateResult.UPDATE_FAILED)
 
 
 def expect_said(rig: UpdateRig, expected: UpdateStatus, *running: SignedImage, why: str) -> None:
-    """Raise `VerdictError` unless the device reports this, and the version that runs, for these components."""
+    """Raise `VerdictError` unless the device reports this for these components, and their versions as running."""
     problems = []
     for image in running:
         component = rig.component(image.component)

@@ -11,7 +11,7 @@ from ..firmware import Behaviour
 from ..mcuboot import sign
 from ..protocols import UpdateState
 from ..updates import Restart, SignedImage, UpdateRig, Verdict
-from ._checks import FAILED, IDLE, SUCCEEDED, SECONDS, expect_flash, expect_said, status, wait_flash
+from ._checks import FAILED, IDLE, SECONDS, SUCCEEDED, expect_flash, expect_said, status, wait_flash
 from .conftest import NEW, Images
 
 pytestmark = pytest.mark.hil_requires("signing", "installs")
@@ -59,7 +59,10 @@ def test_application_that_never_confirms_is_given_up(
     rig.update(application)
     rig.expect(dict.fromkeys(new, Verdict.SWAPPED), why="it runs, but nobody has confirmed anything")
     expect_said(
-        rig, status(UpdateState.UPDATING), *new, why="an update is not over before it is confirmed or given up"
+        rig,
+        status(UpdateState.UPDATING),
+        *new,
+        why="an update is not over before it is confirmed or given up",
     )
     rig.reset()
     rig.expect(
@@ -83,7 +86,9 @@ def test_application_that_loses_its_link_is_given_up(
     rig.command("version")  # it answers when it is through with its start
     expect_flash(rig, {deaf: Verdict.SWAPPED}, why="an application that reaches nobody confirms nothing")
     rig.restart(Restart.PIN)
-    rig.expect({deaf: Verdict.ROLLED_BACK}, why="an application that reaches nobody is given up at the next boot")
+    rig.expect(
+        {deaf: Verdict.ROLLED_BACK}, why="an application that reaches nobody is given up at the next boot"
+    )
     expect_said(rig, FAILED, images.old[application], why="an update that was taken back has failed")
 
 
@@ -111,15 +116,15 @@ def _spoilt(images: Images, component: Component) -> SignedImage:
 
 @pytest.mark.hil_requires("console")
 @pytest.mark.parametrize("fault", ["crash", "hang"])
-def test_confirmed_application_that_fails_later_stays(
-    rig: UpdateRig, images: Images, fault: str
-) -> None:
+def test_confirmed_application_that_fails_later_stays(rig: UpdateRig, images: Images, fault: str) -> None:
     new = [images.new(name) for name in images.old]
     rig.offer(*new)
     rig.expect(dict.fromkeys(new, Verdict.CONFIRMED), why="good applications confirm what was updated")
     rig.command(f"fault {fault}")
     rig.wait_boot()
-    rig.expect(dict.fromkeys(new, Verdict.CONFIRMED), why=f"a {fault} after the confirmation takes nothing back")
+    rig.expect(
+        dict.fromkeys(new, Verdict.CONFIRMED), why=f"a {fault} after the confirmation takes nothing back"
+    )
     rig.reset()
     rig.expect(dict.fromkeys(new, Verdict.CONFIRMED), why="nor does the boot after that")
 

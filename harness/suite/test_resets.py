@@ -65,7 +65,7 @@ def test_reset_after_a_download(rig: UpdateRig, images: Images, smallest: str, k
 @pytest.mark.hil_requires("console")
 @every_kind
 def test_reset_while_updates_are_pending(
-    careless: UpdateRig, images: Images, quiet: list[SignedImage], installed: Verdict, kind: Restart
+    careless: UpdateRig, quiet: list[SignedImage], installed: Verdict, kind: Restart
 ) -> None:
     waiting = {upload_area(careless.board, new.component).address: new.data for new in quiet}
     careless.install(*careless.installed.values(), staged=waiting)

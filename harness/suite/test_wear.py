@@ -204,7 +204,8 @@ def test_download_wears_no_sector_twice(rig: UpdateRig, images: Images, hil_comp
     if noted[1] > noted[0]:
         raise VerdictError(
             f"{noted[0]} bytes written to the application's own sectors in a download of 5000 bytes,"
-            f" {noted[1]} in one of 25000\nrule: what the application notes of a download does not grow with it\n"
+            f" {noted[1]} in one of 25000\n"
+            "rule: what the application notes of a download does not grow with it\n"
             "look at: how often the application stores its record\n\n" + rig.evidence()
         )
 

@@ -1,0 +1,3 @@
+"""Shared by all tests of this project."""
+
+pytest_plugins = ["pytester"]

@@ -1,0 +1,54 @@
+"""The bad link of tests on devices: its option, and what reports say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from ..protocols import LinkConditions
+from ..updates import UpdateRig
+
+__all__ = ["read"]
+
+_LINES = 60
+
+
+def read(text: str) -> LinkConditions | None:
+    """The conditions that --hil-link asks for; `pytest.UsageError` for what makes no sense."""
+    if not text:
+        return None
+    try:
+        conditions = LinkConditions.parse(text)
+        if conditions.moves:
+            raise ValueError("a device on a serial line has no address that could change (move)")
+    except ValueError as error:
+        raise pytest.UsageError(f"--hil-link: {error}") from None
+    return conditions
+
+
+def _properties(rig: UpdateRig) -> Iterator[tuple[str, str]]:
+    """What the link did, for JUnit."""
+    if rig.link_report is not None:
+        yield "hil.link", str(rig.link.conditions)
+        for line in rig.link_report.summary().splitlines():
+            direction, _, counts = line.partition(": ")
+            yield f"hil.link.{direction.replace(' ', '_')}", counts
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show in the report of a failure what the link did."""
+    rig = (getattr(item, "funcargs", None) or {}).get("hil_rig")
+    if call.when == "teardown" and isinstance(rig, UpdateRig):
+        item.user_properties.extend(_properties(rig))
+    report = yield
+    if report.failed and isinstance(rig, UpdateRig) and rig.link_report is not None:
+        lines = str(rig.link_report).splitlines()
+        cut = [f"(the last {_LINES} of {len(lines)} lines)"] if len(lines) > _LINES else []
+        text = "\n".join([f"conditions: {rig.link.conditions}", *lines[:2], *cut, *lines[2:][-_LINES:]])
+        report.sections.append(("bad link", text))
+    return report

@@ -1,0 +1,64 @@
+"""`harness boards`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.boards import find_board, json_schema_text, shipped_boards
+
+from .._boards import BOARD
+from .conftest import Outcome
+
+Command = Callable[..., Outcome]
+
+
+def test_list(harness: Command):
+    outcome = harness("boards", "list")
+    assert outcome.code == 0
+    assert [line.split()[0] for line in outcome.output.splitlines()] == list(shipped_boards())
+    assert f"{BOARD}       nRF52840     scratch          app, model" in outcome.output
+
+
+def test_list_for_programs(harness: Command):
+    outcome = harness("boards", "list", "--json")
+    assert outcome.code == 0
+    rows = {row.pop("name"): row for row in json.loads(outcome.output)}
+    assert list(rows) == list(shipped_boards())
+    assert rows[BOARD] == {
+        "soc": "nRF52840",
+        "swap_mode": "scratch",
+        "components": ["app", "model"],
+        "file": str(shipped_boards()[BOARD]),
+    }
+
+
+def test_check_of_a_good_file(harness: Command):
+    outcome = harness("boards", "check", shipped_boards()[BOARD])
+    assert (outcome.code, outcome.errors) == (0, "")
+    assert f"board {BOARD}, " in outcome.output
+    assert all(name in outcome.output for name in find_board(BOARD).capabilities)
+
+
+def test_check_says_everything_that_is_wrong(harness: Command, tmp_path: Path):
+    text = shipped_boards()[BOARD].read_text(encoding="utf-8")
+    text = text.replace("soc: nRF52840", "sock: nRF52840").replace("baud: 1000000", "baud: fast")
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    message = harness("boards", "check", file).refused()
+    lines = text.splitlines()
+    for part, field in (("sock: nRF52840", "sock"), ("    baud: fast", "serial")):
+        assert message.count(f"{file}:{lines.index(part) + 1}: {field}") == 1
+
+
+def test_check_of_what_is_no_board_file(harness: Command, tmp_path: Path):
+    assert "cannot be read" in harness("boards", "check", tmp_path / "none.yaml").refused()
+    noise = tmp_path / "noise.yaml"
+    noise.write_bytes(bytes(range(256)))
+    assert f"{noise}:" in harness("boards", "check", noise).refused()
+
+
+def test_schema(harness: Command):
+    outcome = harness("boards", "schema")
+    assert (outcome.code, outcome.output) == (0, json_schema_text())

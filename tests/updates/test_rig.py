@@ -1,0 +1,94 @@
+"""The rig on an emulated board: what it says when a device does not do what it should."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from harness import CapabilityMissing, VerdictError
+from harness.boards import find_board
+from harness.devices import Device, open_device
+from harness.firmware import Behaviour
+from harness.updates import ImageFactory, SignedImage, UpdateRig, Verdict
+
+from .._boards import BOARD
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[Device]:
+    with open_device(find_board(BOARD)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def rig(device: Device) -> Iterator[UpdateRig]:
+    with UpdateRig(device, ImageFactory(device.board)) as made:
+        yield made
+
+
+@pytest.fixture
+def old(rig: UpdateRig) -> list[SignedImage]:
+    return [rig.images.make(part, "1.0.0") for part in rig.board.components]
+
+
+def test_device_that_does_not_come_back_is_judged_from_flash(rig: UpdateRig, old: list[SignedImage]):
+    bad = rig.images.make("app", "2.0.0", behaviour=Behaviour.HANGS)
+    rig.install(*old, staged=rig.stage(bad, permanent=True))
+    with pytest.raises(VerdictError) as failed:
+        rig.boot(deadline=3)
+    message = str(failed.value)
+    assert message.startswith("the application did not come back\n")
+    assert "within 3 s" in message
+    assert "app: confirmed (app 2.0.0 (hangs) is in the primary slot, image_ok is set)" in message
+    assert re.search(r"version +2\.0\.0 +1\.0\.0", message)
+    assert "boot: image 0 starts at 0xc200" in message.partition("console (last lines")[2]
+
+
+def test_bricked_device_is_called_so(rig: UpdateRig, old: list[SignedImage]):
+    spoilt = dataclasses.replace(old[1], data=old[1].data[:-100] + b"!" * 100)
+    rig.install(old[0], spoilt)
+    rig.installed["model"] = old[1]
+    rig.offered["model"] = rig.images.make("model", "2.0.0")
+    with pytest.raises(VerdictError) as failed:
+        rig.boot(deadline=2)
+    assert "model: bricked (the primary slot holds neither model 1.0.0 nor model 2.0.0" in str(failed.value)
+
+
+def test_wrong_image_in_a_primary_slot_is_named(rig: UpdateRig, old: list[SignedImage]):
+    rig.install(*old)
+    rig.boot()
+    other = rig.images.make("model", "1.0.1")
+    rig.expect_installed(*old, why="a first boot changes nothing")
+    with pytest.raises(VerdictError, match=r"not in the primary slot: model 1\.0\.1\nrule: of this test"):
+        rig.expect_installed(old[0], other, why="of this test")
+
+
+def test_expectation_shows_what_changed_and_what_the_rule_is(rig: UpdateRig, old: list[SignedImage]):
+    rig.install(*old)
+    rig.boot()
+    new = rig.images.make("model", "2.0.0")
+    rig.download(new)
+    assert rig.offered == {"model": new}
+    rig.update("model")
+    rig.expect({new: Verdict.CONFIRMED}, why="the self test passes")
+    with pytest.raises(VerdictError) as failed:
+        rig.expect({new: Verdict.ROLLED_BACK}, why="of this test")
+    message = str(failed.value)
+    assert message.startswith(
+        "model: expected rolled back, found confirmed (model 2.0.0 is in the primary slot"
+    )
+    assert "somebody confirmed it (image_ok is set)" in message
+    assert "rule: of this test" in message
+    changes = message.partition("changed since the update was started:")[2]
+    assert "image 1 primary version: 1.0.0 -> 2.0.0" in changes
+
+
+def test_component_without_secondary_slot_cannot_be_staged(rig: UpdateRig, old: list[SignedImage]):
+    part = rig.board.component("model").model_copy(update={"secondary": None})
+    content = rig.board.content.model_copy(update={"components": [rig.board.component("app"), part]})
+    rig.board = type(rig.board)(rig.board.file, content, rig.board.public_key, rig.board.signing_key)
+    with pytest.raises(CapabilityMissing, match="has no secondary slot for model"):
+        rig.stage(rig.images.make("model", "2.0.0"))
