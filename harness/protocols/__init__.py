@@ -15,24 +15,32 @@ if TYPE_CHECKING:
     from harness.protocols._device import Answer, Device
     from harness.protocols._node import Retransmission
     from harness.protocols._observation import Observation
-    from harness.protocols._publication import Publication
+    from harness.protocols._publication import HttpFaults, HttpRequest, Publication
     from harness.protocols._registry import RegisteredObject, Registration
+    from harness.protocols._sends import Sent
     from harness.protocols._server import Lwm2mServer
+    from harness.protocols.badlink import BadFrameLink, LinkConditions, LinkReport, UdpBadLink
+    from harness.protocols.certificates import ServerCertificate
     from harness.protocols.content import ContentFormat, Link, ObjectLink, Path, ResourceType
     from harness.protocols.firmware import AdvancedFirmwareUpdate, FirmwareUpdate, components_of
     from harness.protocols.links import FrameLink
+    from harness.protocols.object_files import objects_with, read_object_file
     from harness.protocols.objects import OBJECTS, ObjectDefinition, ResourceDefinition
     from harness.protocols.update_report import ComponentReport, UpdateReport, confirm_update
     from harness.protocols.update_rules import (
         LEGALITY,
         STARTS,
         TRANSITIONS,
+        DeliveryMethod,
         Effect,
         Operation,
+        PullProtocol,
+        Severity,
         UpdateResult,
         UpdateState,
         UpdateStatus,
     )
+    from harness.protocols.update_run import Delivery, Ending, Package, UpdateRun, run_update
 
 __all__ = [
     "BLOCK_SIZES",
@@ -42,34 +50,52 @@ __all__ = [
     "TRANSITIONS",
     "AdvancedFirmwareUpdate",
     "Answer",
+    "BadFrameLink",
     "ComponentReport",
     "ContentFormat",
+    "Delivery",
+    "DeliveryMethod",
     "Device",
     "Effect",
+    "Ending",
     "FirmwareUpdate",
     "FrameLink",
+    "HttpFaults",
+    "HttpRequest",
     "Link",
+    "LinkConditions",
+    "LinkReport",
     "Lwm2mServer",
     "ObjectDefinition",
     "ObjectLink",
     "Observation",
     "Operation",
+    "Package",
     "Path",
     "Publication",
+    "PullProtocol",
     "PushOutcome",
     "RegisteredObject",
     "Registration",
     "ResourceDefinition",
     "ResourceType",
     "Retransmission",
+    "Sent",
+    "ServerCertificate",
+    "Severity",
     "Transfer",
+    "UdpBadLink",
     "UpdatableComponent",
     "UpdateReport",
     "UpdateResult",
+    "UpdateRun",
     "UpdateState",
     "UpdateStatus",
     "components_of",
     "confirm_update",
+    "objects_with",
+    "read_object_file",
+    "run_update",
 ]
 
 _HOMES: Final = {
@@ -78,24 +104,32 @@ _HOMES: Final = {
     "_device": ("Answer", "Device"),
     "_node": ("Retransmission",),
     "_observation": ("Observation",),
-    "_publication": ("Publication",),
+    "_publication": ("HttpFaults", "HttpRequest", "Publication"),
     "_registry": ("RegisteredObject", "Registration"),
+    "_sends": ("Sent",),
     "_server": ("Lwm2mServer",),
+    "badlink": ("BadFrameLink", "LinkConditions", "LinkReport", "UdpBadLink"),
+    "certificates": ("ServerCertificate",),
     "content": ("ContentFormat", "Link", "ObjectLink", "Path", "ResourceType"),
     "firmware": ("AdvancedFirmwareUpdate", "FirmwareUpdate", "components_of"),
     "links": ("FrameLink",),
+    "object_files": ("objects_with", "read_object_file"),
     "objects": ("OBJECTS", "ObjectDefinition", "ResourceDefinition"),
     "update_report": ("ComponentReport", "UpdateReport", "confirm_update"),
     "update_rules": (
         "LEGALITY",
         "STARTS",
         "TRANSITIONS",
+        "DeliveryMethod",
         "Effect",
         "Operation",
+        "PullProtocol",
+        "Severity",
         "UpdateResult",
         "UpdateState",
         "UpdateStatus",
     ),
+    "update_run": ("Delivery", "Ending", "Package", "UpdateRun", "run_update"),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiocoap.message import Message
-from aiocoap.numbers.codes import CONTENT, CONTINUE, GET, PUT, REQUEST_ENTITY_TOO_LARGE, Code
+from aiocoap.numbers.codes import CONTENT, CONTINUE, PUT, REQUEST_ENTITY_TOO_LARGE, Code
 
 from harness._deadline import Deadline
 from harness._errors import ProtocolError, RequestError
@@ -76,7 +76,7 @@ async def push(
                 message.opt.block1 = (number, more, exponent)
             if more and number == 0:
                 message.opt.size1 = len(body)
-            answer = await node.exchange(message, remote, deadline, label, exclusive=True)
+            answer = await node.exchange(message, remote, deadline, label, exclusive=True, patient=True)
             transfer.blocks += 1
             transfer.code, transfer.payload = answer.code.dotted, answer.payload
             transfer.block_size = 16 << exponent
@@ -139,7 +139,8 @@ async def complete(
     parts = [first.payload]
     have = len(first.payload)
     while block.more:
-        message = Message(code=GET)
+        message = Message(code=request.code, payload=request.payload)
+        message.opt.content_format = request.opt.content_format
         message.opt.uri_path = request.opt.uri_path
         message.opt.uri_query = request.opt.uri_query
         message.opt.accept = request.opt.accept

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness._deadline import Deadline
 from harness.protocols.content import ObjectLink, Path
-from harness.protocols.update_rules import UpdateResult, UpdateState, UpdateStatus
+from harness.protocols.update_rules import (
+    DeliveryMethod,
+    PullProtocol,
+    Severity,
+    UpdateResult,
+    UpdateState,
+    UpdateStatus,
+)
 
 if TYPE_CHECKING:
     from harness.protocols._device import Device
@@ -72,6 +79,34 @@ class UpdatableComponent(Protocol):
         """Read which other components stand in the way."""
         ...
 
+    def severity(self) -> Severity | None:
+        """Read how urgent updates are; None when the device does not tell."""
+        ...
+
+    def set_severity(self, severity: Severity, *, deadline: float | Deadline | None = None) -> None:
+        """Write how urgent updates are."""
+        ...
+
+    def max_defer_period(self) -> int | None:
+        """Read for how many seconds the device may put an update off; None when it does not tell."""
+        ...
+
+    def set_max_defer_period(self, seconds: int, *, deadline: float | Deadline | None = None) -> None:
+        """Write for how many seconds the device may put an update off; 0: not at all."""
+        ...
+
+    def last_state_change(self) -> int | None:
+        """Read the time of the last state change, by the device's clock; None when it does not tell."""
+        ...
+
+    def protocols(self) -> frozenset[PullProtocol]:
+        """Read from where the device can pull; empty when it does not tell."""
+        ...
+
+    def delivery_method(self) -> DeliveryMethod:
+        """Read whether the device takes images that are pushed, or pulls them, or both."""
+        ...
+
     def push(
         self,
         image: bytes,
@@ -116,9 +151,9 @@ class UpdatableComponent(Protocol):
         """Start the update of what is downloaded.
 
         None takes the components that the device linked along, an empty sequence none
-        but this, numbers exactly those instances. Returns False when the device
-        registered anew before it answered, for only State and Result can tell then.
-        Raises RequestError when it refuses.
+        but this, numbers exactly those instances. Returns False when only State and Result
+        can tell whether it began: the device registered anew before it answered, or it
+        refused a repetition of the request. Raises RequestError when it refuses.
         """
         ...
 

@@ -7,8 +7,7 @@ specification for the codes. Only the one code that means success counts as succ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from aiocoap.message import Message
 from aiocoap.numbers.codes import (
@@ -22,32 +21,18 @@ from aiocoap.numbers.codes import (
 )
 
 from harness._deadline import Deadline
-from harness._errors import ProtocolError
 from harness.protocols._blockwise import Transfer, complete, push, refused, size_exponent
+from harness.protocols._composite import CompositeRequests
 from harness.protocols._observation import Observation
-from harness.protocols._portal import LoopThread
-from harness.protocols._registry import Book, Entry, Registration
-from harness.protocols.content import ContentFormat, Link, Path, Value, decode, decode_links, encode
-from harness.protocols.content import ResourceType as Type
-from harness.protocols.objects import ObjectDefinition, definition_of, types_of
+from harness.protocols._requests import Answer
+from harness.protocols.content import ContentFormat, Link, Path, Value, decode_links, encode
 
 __all__ = ["Answer", "Device"]
 
 Composite = Mapping[int, Value]
 
-_MANY: Final = (ContentFormat.SENML_CBOR, ContentFormat.TLV, ContentFormat.SENML_JSON)
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A device's answer to a raw request; ``code`` is text such as ``4.05``."""
-
-    code: str
-    payload: bytes
-    content_format: int | None
-
-
-class Device:
+class Device(CompositeRequests):
     """Operations on one device, addressed by its endpoint name.
 
     Every request goes to the registration that is current at its start. All methods
@@ -58,26 +43,6 @@ class Device:
     * RegistrationError when it is not registered, or registers anew meanwhile,
     * CodecError when the answer cannot be read, ProtocolError when it makes no sense.
     """
-
-    def __init__(
-        self,
-        endpoint: str,
-        book: Book,
-        loop: LoopThread,
-        objects: Mapping[int, ObjectDefinition],
-        timeout: float,
-    ) -> None:
-        self.endpoint = endpoint
-        self._book = book
-        self._loop = loop
-        self._objects = objects
-        self._types = types_of(objects.values())
-        self._timeout = timeout
-
-    @property
-    def registration(self) -> Registration:
-        """The registration that requests go to now. Raises RegistrationError."""
-        return self._book.current(self.endpoint).registration
 
     # -- reading
 
@@ -131,40 +96,6 @@ class Device:
             whole = await complete(entry.node, entry.remote, message, first, label=label, deadline=deadline)
             return self._decode(path, int(accept), whole)
         raise AssertionError("a read without a content format")
-
-    def _decode(self, path: Path, accept: int, answer: Message) -> dict[Path, Value]:
-        given = answer.opt.content_format
-        values = decode(answer.payload, accept if given is None else int(given), path, self._types)
-        stray = [where for where in values if where not in path]
-        if stray:
-            raise ProtocolError("values that were not asked for", where=str(path), found=str(stray[0]))
-        return values
-
-    def _shape(self, path: Path, values: Mapping[Path, Value]) -> Any:
-        if path in values:
-            return values[path]
-        several = {w.resource_instance_id: v for w, v in values.items()}
-        definition = definition_of(path, self._objects)
-        if path.resource_instance_id is not None or (
-            not several and definition is not None and not definition.multiple
-        ):
-            raise ProtocolError("an answer without a value", where=str(path))
-        return several
-
-    def _formats(self, path: Path, entry: Entry) -> list[int]:
-        """Order the content formats to ask for: what the device announced first, refused ones last."""
-        definition = definition_of(path, self._objects)
-        order: list[ContentFormat] = list(_MANY)
-        if path.resource_instance_id is not None or (definition is not None and not definition.multiple):
-            opaque = definition is not None and definition.type is Type.OPAQUE
-            order.insert(0, ContentFormat.OPAQUE if opaque else ContentFormat.TEXT)
-        elif definition is None and path.resource_id is not None:
-            order.append(ContentFormat.TEXT)
-        offered, worse = entry.registration.formats, entry.refused_formats
-        many = [f for f in order if f in _MANY]
-        ranked = iter(sorted(many, key=lambda f: f not in offered) if offered else many)
-        order = [next(ranked) if f in _MANY else f for f in order]
-        return sorted(order, key=lambda f: f in worse)
 
     # -- writing
 
@@ -296,15 +227,21 @@ class Device:
         self, path: str | Path, arguments: str = "", *, deadline: float | Deadline | None = None
     ) -> None:
         """Execute a resource. ``arguments`` is the text of section 6.3.6, such as ``0='x',1``."""
-        answer = self.request(
+        answer = self.try_execute(path, arguments, deadline=deadline)
+        if answer.code != "2.04":
+            raise refused(answer.code, answer.payload, f"POST {path} on {self.endpoint!r}")
+
+    def try_execute(
+        self, path: str | Path, arguments: str = "", *, deadline: float | Deadline | None = None
+    ) -> Answer:
+        """Execute a resource and return the answer, whatever its code."""
+        return self.request(
             "POST",
             path,
             payload=arguments.encode(),
             content_format=ContentFormat.TEXT if arguments else None,
             deadline=deadline,
         )
-        if answer.code != "2.04":
-            raise refused(answer.code, answer.payload, f"POST {path} on {self.endpoint!r}")
 
     def discover(self, path: str | Path, *, deadline: float | Deadline | None = None) -> tuple[Link, ...]:
         """List what there is at and below an object, an instance or a resource, with attributes."""
@@ -312,6 +249,25 @@ class Device:
         if answer.code != "2.05":
             raise refused(answer.code, answer.payload, f"GET {path} on {self.endpoint!r}")
         return decode_links(answer.payload)
+
+    def write_attributes(
+        self,
+        path: str | Path,
+        attributes: Mapping[str, float | None],
+        *,
+        deadline: float | Deadline | None = None,
+    ) -> None:
+        """Set when the device notifies: ``pmin``, ``pmax`` (seconds), ``gt``, ``lt``, ``st`` and so on.
+
+        None takes an attribute away. ValueError for names that cannot be attributes.
+        """
+        for name in attributes:
+            if not (name.isascii() and name.isalnum()):
+                raise ValueError(f"{name!r} is no attribute such as pmin")
+        query = tuple(name if v is None else f"{name}={v:g}" for name, v in attributes.items())
+        answer = self.request("PUT", path, query=query, deadline=deadline)
+        if answer.code != "2.04":
+            raise refused(answer.code, answer.payload, f"PUT {path}?{'&'.join(query)} on {self.endpoint!r}")
 
     def observe(self, path: str | Path, *, deadline: float | Deadline | None = None) -> Observation:
         """Observe a resource, or an instance; the present value is the first in the queue.
@@ -335,53 +291,3 @@ class Device:
         observation = Observation(self._loop, str(path), value)
         await observation.open(entry, request, entry.label("observe", path), deadline)
         return observation
-
-    def request(
-        self,
-        method: str,
-        path: str | Path,
-        *,
-        payload: bytes = b"",
-        content_format: int | None = None,
-        accept: int | None = None,
-        query: tuple[str, ...] = (),
-        deadline: float | Deadline | None = None,
-    ) -> Answer:
-        """Send any request and return the answer, whatever its code: for conformance tests."""
-        return self._loop.run(
-            self._request, Code[method], Path.of(path), payload, content_format, accept, query,
-            self._until(deadline),
-        )  # fmt: skip
-
-    async def _request(
-        self,
-        method: Code,
-        path: Path,
-        payload: bytes,
-        content_format: int | None,
-        accept: int | None,
-        query: tuple[str, ...],
-        deadline: Deadline,
-    ) -> Answer:
-        entry = self._book.current(self.endpoint)
-        label = entry.label(method.name, path)
-        message = self._message(method, entry, path, payload)
-        message.opt.content_format = None if content_format is None else int(content_format)
-        message.opt.accept = None if accept is None else int(accept)
-        message.opt.uri_query = query
-        first = await entry.node.exchange(message, entry.remote, deadline, label)
-        whole = first
-        if method == GET and first.code == CONTENT:
-            whole = await complete(entry.node, entry.remote, message, first, label=label, deadline=deadline)
-        given = whole.opt.content_format
-        return Answer(whole.code.dotted, whole.payload, None if given is None else int(given))
-
-    # -- common parts
-
-    def _message(self, method: Code, entry: Entry, path: Path, payload: bytes = b"") -> Message:
-        message = Message(code=method, payload=payload)
-        message.opt.uri_path = (*entry.registration.root, *path.segments)
-        return message
-
-    def _until(self, deadline: float | Deadline | None) -> Deadline:
-        return Deadline.of(self._timeout if deadline is None else deadline)

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiocoap import error
@@ -25,10 +25,12 @@ from harness._errors import DeadlineExceeded, PortError, ProtocolError, Registra
 from harness.protocols._transport import Heard, Interface, LinkInterface, PeerAddress, PeerGone, UdpInterface
 from harness.protocols.links import FrameLink
 
-__all__ = ["MessageIds", "Node", "Retransmission", "describe"]
+__all__ = ["AnsweringContext", "MessageIds", "Node", "Retransmission", "describe"]
 
 EXCHANGE_LIFETIME: Final = 247.0
 """Seconds for which a receiver remembers a message id (RFC 7252 section 4.8.2)."""
+
+_FOR_EVER: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,27 @@ class Retransmission:
     """How requests are repeated until they are acknowledged (RFC 7252 section 4.8).
 
     The first repetition follows after ``ack_timeout`` seconds, times a random factor
-    up to ``random_factor``; each further one after twice as long.
+    up to ``random_factor``; each further one after twice as long. What must not be given
+    up before its deadline, such as a block of an image, is repeated as long as that, at
+    pauses of at most four times ``ack_timeout``: a device drops the whole transfer with it.
+    ``patient`` does so with all requests, for links that are known to be bad.
     """
 
     ack_timeout: float = 2.0
     random_factor: float = 1.5
     max_retransmit: int = 4
+    patient: bool = False
 
-    def tuning(self) -> Any:
+    def tuning(self, *, patient: bool = False) -> Any:
         """Return the same for aiocoap."""
+        patient = patient or self.patient
         tuning = TransportTuning()
         tuning.ACK_TIMEOUT = self.ack_timeout
         tuning.ACK_RANDOM_FACTOR = self.random_factor
-        tuning.MAX_RETRANSMIT = self.max_retransmit
+        tuning.MAX_RETRANSMIT = _FOR_EVER if patient else self.max_retransmit
         tuning.reliability = True
+        if patient:
+            tuning.LONGEST_PAUSE = 4 * self.ack_timeout
         return tuning
 
 
@@ -83,7 +92,7 @@ class MessageIds:
         return max(0.001, self._marks[0][0] + self.lifetime + grain - now)
 
 
-class _Context(Context):  # type: ignore[misc]  # aiocoap has no types
+class AnsweringContext(Context):  # type: ignore[misc]  # aiocoap has no types
     """A context whose handlers may be cancelled before they began.
 
     aiocoap creates the handler's coroutine outside of its task. When a device uses a
@@ -104,14 +113,25 @@ class _Context(Context):  # type: ignore[misc]  # aiocoap has no types
         answers.on_interest_end(task.cancel)
 
 
+@dataclass(slots=True)
+class _Sleeper:
+    """A peer that listens only for a while after it has sent something."""
+
+    awake_seconds: float
+    woke: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: str | None = None
+
+
 class Node:
     """A context with its one transport. Lives in one event loop."""
 
     def __init__(self, context: Any, retransmission: Retransmission) -> None:
         self._context = context
         self._tuning = retransmission.tuning()
+        self._patient_tuning = retransmission.tuning(patient=True)
         self._interface: Interface | None = None
         self._busy: dict[PeerAddress, asyncio.Event] = {}
+        self._sleepers: dict[PeerAddress, _Sleeper] = {}
         self.message_ids = MessageIds()
 
     @classmethod
@@ -143,13 +163,14 @@ class Node:
 
     @classmethod
     async def _open(cls, site: object, build: Any, retransmission: Retransmission) -> Node:
-        context = _Context(
+        context = AnsweringContext(
             loop=asyncio.get_running_loop(), serversite=site, loggername="harness.protocols.coap"
         )
         self = cls(context, retransmission)
 
         async def remember(manager: Any) -> Interface:
             self._interface = await build(manager)
+            self._interface.on_heard = self._heard
             return self._interface
 
         await context._append_tokenmanaged_messagemanaged_transport(remember)
@@ -204,10 +225,10 @@ class Node:
         pipe.on_interest_end(lambda: tokens.outgoing_requests.pop(key, None))
         return stop
 
-    def prepare(self, message: Message, remote: PeerAddress) -> Message:
+    def prepare(self, message: Message, remote: PeerAddress, *, patient: bool = False) -> Message:
         """Address a request and give it the node's tuning."""
         message.remote = remote
-        message.transport_tuning = self._tuning
+        message.transport_tuning = self._patient_tuning if patient else self._tuning
         return message
 
     async def exchange(
@@ -219,16 +240,18 @@ class Node:
         *,
         token: bytes | None = None,
         exclusive: bool = False,
+        patient: bool = False,
     ) -> Message:
         """Send a request and return its answer, whatever the code.
 
-        ``label`` names request and device in errors. Raises DeadlineExceeded without
+        ``label`` names request and device in errors; a ``patient`` request is repeated up
+        to its deadline. Raises DeadlineExceeded without
         an answer in time, RegistrationError when the device registered anew meanwhile,
         PortError when the link is gone, ProtocolError when the device answered with a
         reset.
         """
-        self.prepare(message, remote)
-        await self._admit(message, deadline, label, exclusive=exclusive)
+        self.prepare(message, remote, patient=patient)
+        await self.admit(message, deadline, label, exclusive=exclusive)
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
         def on_event(event: Any) -> bool:
@@ -250,8 +273,9 @@ class Node:
             raise self.translate(problem, message, deadline, label, began) from problem
         finally:
             stop()
-            if not answer.done() or answer.cancelled():
-                self.interface.withdraw(message)
+            # Also after an answer: one that came in a message of its own, because the
+            # acknowledgement was lost, does not end the repetitions.
+            self.interface.withdraw(message)
 
     def unanswered(self, message: Message, deadline: Deadline, label: str, began: float) -> DeadlineExceeded:
         """Build the error for a request that nobody answered, with all that is known about it."""
@@ -285,10 +309,53 @@ class Node:
             return PortError("the server was closed while it waited for an answer", where=label)
         return self._give_up(message, deadline, label, began, f"no acknowledgement ({problem})")
 
-    async def _admit(self, message: Message, deadline: Deadline, label: str, *, exclusive: bool) -> None:
-        """Wait until a request may be sent: message ids are free, and no push is under way."""
+    def queue_mode(self, remote: PeerAddress, awake_seconds: float | None) -> None:
+        """Send to a peer only within so many seconds after it was heard; None: at any time."""
+        if awake_seconds is None:
+            self._sleepers.pop(remote, None)
+        else:
+            self._sleepers[remote] = _Sleeper(awake_seconds)
+
+    def end_waits(self, remote: PeerAddress, reason: str) -> None:
+        """End what waits for a peer to wake up: it is registered no more."""
+        sleeper = self._sleepers.pop(remote, None)
+        if sleeper is not None:
+            sleeper.ended = reason
+            sleeper.woke.set()
+
+    def _heard(self, remote: PeerAddress) -> None:
+        sleeper = self._sleepers.get(remote)
+        if sleeper is not None:
+            sleeper.woke.set()
+
+    async def _awake(self, remote: PeerAddress, deadline: Deadline, label: str) -> None:
+        """Wait until a device in queue mode is heard; whatever others do at once."""
+        while (sleeper := self._sleepers.get(remote)) is not None:
+            heard = self.interface.heard.get(remote, Heard())
+            if time.monotonic() - heard.at < sleeper.awake_seconds:
+                return
+            sleeper.woke.clear()
+            try:
+                await asyncio.wait_for(sleeper.woke.wait(), deadline.remaining)
+            except TimeoutError as problem:
+                raise deadline.exceeded(
+                    f"a sign of life, so that {label} can be sent",
+                    where=label,
+                    seen=f"the device sleeps (queue mode); {heard}",
+                    remedy="wait for longer than the pause between its registration updates",
+                ) from problem
+            if sleeper.ended is not None:
+                raise RegistrationError(
+                    f"the request was not sent, because the device slept: {sleeper.ended}", where=label
+                )
+
+    async def admit(
+        self, message: Message, deadline: Deadline, label: str, *, exclusive: bool = False
+    ) -> None:
+        """Wait until a request may be sent: the device is awake, ids are free, no push is under way."""
         if not exclusive:
             await self.idle(message.remote, deadline, label)
+        await self._awake(message.remote, deadline, label)
         while wait := self.message_ids.wait_needed(self.interface.manager.message_id, time.monotonic()):
             if wait > deadline.remaining:
                 raise deadline.exceeded(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from aiocoap import error
 from aiocoap.message import Message
-from aiocoap.numbers.codes import CONTENT, GET
+from aiocoap.numbers.codes import CONTENT
 
 from harness._deadline import Deadline
 from harness._errors import CodecError, HarnessError, RegistrationError, RequestError
@@ -60,7 +60,7 @@ class Watch:
         """Ask for notifications and wait for the first value. Raises what a request raises."""
         node, remote = self._entry.node, self._entry.remote
         node.prepare(self._request, remote)
-        await node.idle(remote, deadline, self._label)
+        await node.admit(self._request, deadline, self._label)
         self._entry.on_end.add(self.end)
         began = time.monotonic()
         self._stop = node.start(self._request, self._on_event)
@@ -156,7 +156,8 @@ class Watch:
         """Tell the device that nobody listens any more (RFC 7641 section 3.6); silence is no error."""
         if self._entry.ended is None and self._pump is not None and not self._pump.done():
             self._leave()
-            message = Message(code=GET)
+            message = Message(code=self._request.code, payload=self._request.payload)
+            message.opt.content_format = self._request.opt.content_format
             message.opt.uri_path = self._request.opt.uri_path
             message.opt.accept = self._request.opt.accept
             message.opt.observe = 1

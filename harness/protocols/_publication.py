@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness._deadline import Deadline
@@ -27,12 +28,37 @@ class Block:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What an HTTP client asked for: its method and the headers that matter for downloads."""
+
+    method: str
+    range: str | None
+    if_match: str | None
+    if_none_match: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFaults:
+    """How a file is served over HTTP, for tests of clients; the default is well behaved.
+
+    ``etag`` is ``strong``, ``weak`` or ``none``; without ``ranges`` every answer is the whole
+    file; after ``cut_after`` bytes of each body the connection ends; ``status`` is an error
+    that is answered instead of the file.
+    """
+
+    etag: str = "strong"
+    ranges: bool = True
+    cut_after: int | None = None
+    status: int | None = None
+
+
 class Publication:
     """A file under ``path``, with a count of what was fetched. Thread safe.
 
     ``max_block_size`` bytes are served at most per block, less when the device asks
     for less. :meth:`wait_served` is the place to cut a device's power in the middle
-    of a download.
+    of a download. ``http`` is how the file is served over HTTP.
     """
 
     def __init__(self, path: tuple[str, ...], body: bytes, *, max_block_size: int = 1024) -> None:
@@ -42,6 +68,10 @@ class Publication:
         self._served: Counter[int] = Counter()
         self._bytes = 0
         self._closed = False
+        self._hold_after: int | None = None
+        self._waiting: list[Callable[[], object]] = []
+        self.http = HttpFaults()
+        self._http_requests: list[HttpRequest] = []
         self._set(body)
 
     def _set(self, body: bytes) -> None:
@@ -55,7 +85,7 @@ class Publication:
 
     @property
     def blocks_served(self) -> int:
-        """Blocks answered so far, repeated ones included."""
+        """Blocks answered so far, repeated ones included; over HTTP a block has up to 16 KiB."""
         with self._changed:
             return self._served.total()
 
@@ -71,10 +101,50 @@ class Publication:
         with self._changed:
             return dict(self._served)
 
+    @property
+    def http_requests(self) -> tuple[HttpRequest, ...]:
+        """What was asked for over HTTP, in order."""
+        with self._changed:
+            return tuple(self._http_requests)
+
+    def http_asked(self, request: HttpRequest) -> tuple[bytes, bytes, HttpFaults]:
+        """Note an HTTP request; return content, ETag and faults as of now."""
+        with self._changed:
+            self._http_requests.append(request)
+            return self._body, self._etag, self.http
+
+    def note_served(self, offset: int, size: int) -> None:
+        """Count what was served otherwise than by :meth:`take`."""
+        with self._changed:
+            self._served[offset] += 1
+            self._bytes += size
+            self._changed.notify_all()
+
     def replace(self, body: bytes) -> None:
         """Change content and ETag, for a device in the middle of a download to notice."""
         with self._changed:
             self._set(body)
+
+    def hold(self, *, after: int = 0) -> None:
+        """Over CoAP answer so many blocks and no more until :meth:`release`: devices go on downloading."""
+        with self._changed:
+            self._hold_after = after
+
+    def release(self) -> None:
+        """Answer again, also what was asked meanwhile."""
+        with self._changed:
+            self._hold_after = None
+            waiting, self._waiting = self._waiting, []
+        for go_on in waiting:
+            go_on()
+
+    def held(self, go_on: Callable[[], object]) -> bool:
+        """Tell whether the next block has to wait; if so ``go_on`` is called when it may be sent."""
+        with self._changed:
+            if self._hold_after is None or self._served.total() < self._hold_after:
+                return False
+            self._waiting.append(go_on)
+            return True
 
     def close(self) -> None:
         """Answer 4.04 from now on."""
@@ -103,7 +173,5 @@ class Publication:
             if offset > len(self._body) or (offset and offset == len(self._body)):
                 return None
             data = self._body[offset : offset + size]
-            self._served[offset] += 1
-            self._bytes += len(data)
-            self._changed.notify_all()
+            self.note_served(offset, len(data))
             return Block(data, offset + size < len(self._body), self._etag, len(self._body))

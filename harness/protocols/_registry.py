@@ -123,7 +123,7 @@ class Book:
                 lifetime=self._lifetime(terms, DEFAULT_LIFETIME, remote),
                 lwm2m_version=version,
                 binding=terms.get("b") or "U",
-                queue_mode="Q" in terms,
+                queue_mode=_queues(version, terms),
                 sms=terms.get("sms"),
                 objects=objects,
                 root=root,
@@ -154,11 +154,13 @@ class Book:
         objects, root, formats = old.objects, old.root, old.formats
         if payload:
             objects, root, formats = self._objects(payload, remote)
-        with self._changed:
+        if not (node is entry.node and node.interface.move(entry.remote, remote)):
+            entry.node.interface.fail(entry.remote, f"the device went on as {remote.uri_base}")
             entry.node, entry.remote = node, remote
+        with self._changed:
             entry.registration = replace(
                 old,
-                address=remote.uri_base,
+                address=entry.remote.uri_base,
                 lifetime=self._lifetime(terms, old.lifetime, remote),
                 binding=terms.get("b") or old.binding,
                 sms=terms.get("sms", old.sms),
@@ -187,8 +189,14 @@ class Book:
                 del self._by_endpoint[registration.endpoint]
             self._note(f"{registration} ended: {reason}")
         entry.node.interface.fail(entry.remote, reason)
+        entry.node.end_waits(entry.remote, reason)
         for callback in tuple(entry.on_end):
             callback(reason)
+
+    def sender(self, remote: PeerAddress) -> Entry | None:
+        """Find the registration that an address belongs to."""
+        with self._changed:
+            return next((e for e in self._by_endpoint.values() if e.remote is remote), None)
 
     def entries(self) -> tuple[Entry, ...]:
         """All registrations, published or not."""
@@ -281,6 +289,11 @@ class Book:
             return _read_objects(decode_links(payload))
         except (CodecError, ValueError) as problem:
             raise self._refuse("4.00", f"the list of objects: {problem}", remote) from problem
+
+
+def _queues(version: str, terms: Mapping[str, str]) -> bool:
+    """Tell whether a device sleeps: LwM2M 1.0 says so in the binding, later versions in a term."""
+    return "Q" in (terms.get("b", "") if version == "1.0" else terms)
 
 
 def _terms(queries: Iterable[str]) -> dict[str, str]:

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Final
 from harness._deadline import Deadline
 from harness._errors import PortError
 from harness.protocols._device import Device
+from harness.protocols._files import FileSite, TcpFiles
+from harness.protocols._http import HttpFiles
 from harness.protocols._node import Node, Retransmission
 from harness.protocols._portal import LoopThread
 from harness.protocols._publication import Publication
 from harness.protocols._registry import Book, Entry, Registration
+from harness.protocols._sends import SendLog, Sent
 from harness.protocols._site import Site
-from harness.protocols.objects import OBJECTS, ObjectDefinition
+from harness.protocols.objects import OBJECTS, ObjectDefinition, types_of
 
 if TYPE_CHECKING:
     from harness.protocols._transport import PeerAddress
+    from harness.protocols.certificates import ServerCertificate
     from harness.protocols.links import FrameLink
 
 __all__ = ["Lwm2mServer"]
 
 _PUBLISHED_UNDER: Final = "fw"
+_FILE_SCHEMES: Final = ("http", "https", "coap+tcp", "coaps+tcp")
 
 
 class Lwm2mServer:
@@ -34,11 +39,12 @@ class Lwm2mServer:
     a numeric address to listen on, None for no UDP; port 0 takes a free one.
     ``lifetime_margin`` seconds are granted after a registration's lifetime: the
     update that renews it may be a repetition. ``timeout`` seconds is the deadline of
-    requests that name none.
+    requests that name none. Requests to a device in queue mode go out within
+    ``awake_seconds`` after it was heard (default: RFC 7252's MAX_TRANSMIT_WAIT), others wait
+    for its next message.
 
     Raises PortError when the port is taken. Devices are reached with :meth:`device`.
-    There is no bootstrap, no Send and no DTLS, and requests to devices in queue mode
-    go out at once.
+    There is no bootstrap and no DTLS.
     """
 
     def __init__(
@@ -48,15 +54,21 @@ class Lwm2mServer:
         port: int = 0,
         lifetime_margin: float = 10.0,
         timeout: float = 10.0,
+        awake_seconds: float = 93.0,
         retransmission: Retransmission | None = None,
         objects: Mapping[int, ObjectDefinition] = OBJECTS,
     ) -> None:
         self.timeout = timeout
         self.objects = objects
         self._margin = lifetime_margin
+        self._awake_seconds = awake_seconds
         self._retransmission = retransmission or Retransmission()
         self._book = Book()
+        self._sends = SendLog()
+        self._types = types_of(objects.values())
         self._publications: dict[tuple[str, ...], Publication] = {}
+        self._files = FileSite(self._publications)
+        self._file_servers: dict[str, HttpFiles | TcpFiles] = {}
         self._names = itertools.count(1)
         self._links: dict[int, tuple[Node, PeerAddress]] = {}  # by identity: names may be alike
         self._endings: set[asyncio.Future[None]] = set()
@@ -78,7 +90,14 @@ class Lwm2mServer:
         return site.node
 
     def _site(self) -> Site:
-        return Site(self._book, self._publications, self._watch_lifetime)
+        return Site(
+            self._book,
+            self._files,
+            self._watch_lifetime,
+            self._sends,
+            self._types,
+            self._awake_seconds,
+        )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -175,6 +194,21 @@ class Lwm2mServer:
         """Everything that is registered at the moment."""
         return self._book.registrations()
 
+    def wait_send(
+        self,
+        endpoint: str | None = None,
+        *,
+        after: Sent | int | None = None,
+        deadline: float | Deadline,
+    ) -> Sent:
+        """Wait until a device has sent values by itself (Send), and return the first such message.
+
+        ``after`` is a message, or its sequence number, that the wanted one has to be later
+        than. The last 1000 are kept. Raises DeadlineExceeded.
+        """
+        sequence = after.sequence if isinstance(after, Sent) else after or 0
+        return self._sends.wait(endpoint, sequence, Deadline.of(deadline))
+
     def device(self, endpoint: str | Registration) -> Device:
         """Return a handle for requests to a device, valid across its registrations."""
         name = endpoint.endpoint if isinstance(endpoint, Registration) else endpoint
@@ -209,14 +243,58 @@ class Lwm2mServer:
         self._publications[path] = publication
         return publication
 
-    def uri_for(self, publication: Publication, device: Device | Registration | str) -> str:
-        """Return the URI under which a device reaches a publication, over the path it registered on.
+    def serve_files(
+        self,
+        scheme: str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certificate: ServerCertificate | None = None,
+    ) -> str:
+        """Serve all publications over one more protocol, and return the base of their URIs.
 
-        Raises RegistrationError when it is not registered.
+        ``scheme`` is ``http``, ``https``, ``coap+tcp`` or ``coaps+tcp``; the secure ones take
+        ``certificate``. Port 0 takes a free one. Raises PortError, and ValueError for other
+        schemes, one that is served already, or a secure one without a certificate.
         """
+        if scheme not in _FILE_SCHEMES:
+            raise ValueError(f"{scheme!r} is none of {', '.join(_FILE_SCHEMES)}")
+        if scheme in self._file_servers:
+            raise ValueError(f"{scheme} is served already")
+        security = None
+        if scheme in ("https", "coaps+tcp"):
+            if certificate is None:
+                raise ValueError(f"{scheme} needs a certificate")
+            security = certificate.context(alpn="coap" if scheme == "coaps+tcp" else None)
+        server: HttpFiles | TcpFiles
+        if scheme.startswith("http"):
+            server = HttpFiles(self._publications, host, port, security)
+        else:
+            server = self._loop.run(TcpFiles.open, self._files, host, port, security)
+        self._file_servers[scheme] = server
+        return self._file_base(scheme)
+
+    def _file_base(self, scheme: str) -> str:
+        host, port = self._file_servers[scheme].address
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def uri_for(
+        self, publication: Publication, device: Device | Registration | str, *, scheme: str = "coap"
+    ) -> str:
+        """Return the URI under which a device reaches a publication.
+
+        With ``coap`` that is over the path it registered on, with other schemes from
+        the server that :meth:`serve_files` started. Raises RegistrationError when the device
+        is not registered, ValueError for a scheme that is not served.
+        """
+        path = "/".join(publication.path)
+        if scheme in self._file_servers:
+            return f"{self._file_base(scheme)}/{path}"
+        if scheme != "coap":
+            raise ValueError(f"{scheme} is not served: call serve_files({scheme!r})")
         endpoint = device if isinstance(device, str) else device.endpoint
         entry = self._book.current(endpoint)
-        return f"{entry.remote.uri_base_local}/{'/'.join(publication.path)}"
+        return f"{entry.remote.uri_base_local}/{path}"
 
     # -- the end
 
@@ -225,6 +303,9 @@ class Lwm2mServer:
         if self._loop.closed:
             return
         try:
+            for server in self._file_servers.values():
+                if isinstance(server, HttpFiles):
+                    server.close()
             self._loop.run(self._close)
         finally:
             self._loop.close()
@@ -232,6 +313,8 @@ class Lwm2mServer:
     async def _close(self) -> None:
         for entry in self._book.entries():
             self._book.end(entry, "the server was closed")
+        for publication in self._publications.values():
+            publication.release()
         for timer in self._expiries.values():
             timer.cancel()
         self._expiries.clear()
@@ -239,6 +322,9 @@ class Lwm2mServer:
         if self._udp is not None:
             nodes.append(self._udp)
         self._links.clear()
+        for server in self._file_servers.values():
+            if isinstance(server, TcpFiles):
+                await server.close()
         for node in nodes:
             await node.close()
         await asyncio.gather(*self._endings)

@@ -1,39 +1,39 @@
 """The resources of the LwM2M server: /rd, /rd/<location> and published files.
 
 One object answers everything, because aiocoap's Site cannot serve /rd and what
-lies below it from one resource, and its block cache hands out only transfers that
-began with block 0 within the last 93 seconds.
+lies below it from one resource.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiocoap.blockwise import Block1Spool
 from aiocoap.message import Message
 from aiocoap.numbers.codes import (
     BAD_REQUEST,
     CHANGED,
-    CONTENT,
     CREATED,
     DELETE,
     DELETED,
-    GET,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     POST,
     UNSUPPORTED_CONTENT_FORMAT,
-    VALID,
     Code,
 )
 
+from harness._errors import CodecError
+from harness.protocols._files import FileSite
 from harness.protocols._node import Node
-from harness.protocols._publication import Publication
 from harness.protocols._registry import Book, Entry, RegistrationRefused
-from harness.protocols.content import ContentFormat
+from harness.protocols._sends import SendLog
+from harness.protocols.content import ContentFormat, Path, Types, decode
 
 __all__ = ["Site"]
+
+_SENDABLE: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.LWM2M_CBOR)
 
 
 class Site:
@@ -42,12 +42,18 @@ class Site:
     def __init__(
         self,
         book: Book,
-        publications: dict[tuple[str, ...], Publication],
+        files: FileSite,
         on_alive: Callable[[Entry], None],
+        sends: SendLog,
+        types: Types,
+        awake_seconds: float,
     ) -> None:
         self.node: Node | None = None
         self._book = book
-        self._publications = publications
+        self._sends = sends
+        self._types = types
+        self._awake_seconds = awake_seconds
+        self._files = files
         self._on_alive = on_alive
         self._uploads = Block1Spool()
 
@@ -58,8 +64,10 @@ class Site:
         try:
             if path[:1] == ("rd",) and len(path) <= 2:
                 self._registration_interface(request, path, pipe)
+            elif path == ("dp",):
+                pipe.add_response(self._send(request), is_last=True)
             else:
-                pipe.add_response(self._file(request, path), is_last=True)
+                pipe.add_response(await self._files.answer(request), is_last=True)
         except RegistrationRefused as refusal:
             family, detail = refusal.code.split(".")
             code = Code(int(family) << 5 | int(detail))
@@ -90,34 +98,30 @@ class Site:
             answer = Message(code=CREATED)
             answer.opt.location_path = entry.registration.location.strip("/").split("/")
         answer.opt.block1 = block
+        node.queue_mode(entry.remote, self._awake_seconds if entry.registration.queue_mode else None)
         # The answer goes first: a device may refuse a server that it does not know to have accepted it.
         pipe.add_response(answer, is_last=True)
         if len(path) == 1:
             self._book.publish(entry)
         self._on_alive(entry)
 
-    def _file(self, request: Message, path: tuple[str, ...]) -> Message:
-        publication = self._publications.get(path)
-        if publication is None or publication.closed:
-            return Message(code=NOT_FOUND)
-        if request.code != GET:
+    def _send(self, request: Message) -> Message:
+        """Take what a device sends by itself (Send)."""
+        if request.code != POST:
             return Message(code=METHOD_NOT_ALLOWED)
-        wanted = request.opt.block2
-        largest = publication.max_block_size.bit_length() - 5
-        exponent = min(wanted.size_exponent, largest) if wanted is not None else largest
-        offset = wanted.start if wanted is not None else 0
-        if offset == 0 and publication.etag in request.opt.etags:
-            answer = Message(code=VALID)
-            answer.opt.etag = publication.etag
-            return answer
-        block = publication.take(offset, 16 << exponent)
-        if block is None:
-            return Message(code=BAD_REQUEST, payload=b"no such block")
-        answer = Message(code=CONTENT, payload=block.data)
-        answer.opt.content_format = ContentFormat.OPAQUE
-        answer.opt.etag = block.etag
-        if wanted is not None or block.more:
-            answer.opt.block2 = (offset >> (exponent + 4), block.more, exponent)
-        if offset == 0:
-            answer.opt.size2 = block.total
+        entry = self._book.sender(request.remote)
+        if entry is None:
+            return Message(code=NOT_FOUND, payload=b"not registered")
+        block = request.opt.block1
+        request = self._uploads.feed_and_take(request)
+        given = request.opt.content_format
+        if given not in _SENDABLE:
+            return Message(code=UNSUPPORTED_CONTENT_FORMAT)
+        try:
+            values = decode(request.payload, int(given), Path(), self._types)
+        except CodecError as problem:
+            return Message(code=BAD_REQUEST, payload=str(problem).encode()[:200])
+        self._sends.add(entry.registration.endpoint, values)
+        answer = Message(code=CHANGED)
+        answer.opt.block1 = block
         return answer

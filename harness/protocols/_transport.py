@@ -48,8 +48,9 @@ class PeerGone(error.NetworkError):  # type: ignore[misc]  # aiocoap has no type
 class PeerAddress:
     """The other end of a transport; aiocoap's EndpointAddress without its abstract base.
 
-    ``key`` is what makes two addresses equal. ``hostinfo`` is how the peer appears in
-    URIs, ``hostinfo_local`` how this side does.
+    ``key`` is where messages go. ``hostinfo`` is how the peer appears in URIs,
+    ``hostinfo_local`` how this side does. There is one object for each peer, which stays
+    the same when the peer's address changes: so all that is under way to it moves along.
     """
 
     scheme: Final = "coap"
@@ -58,7 +59,7 @@ class PeerAddress:
     maximum_payload_size: Final = 1024
     authenticated_claims: Final[tuple[object, ...]] = ()
 
-    __slots__ = ("_hash", "hostinfo", "hostinfo_local", "interface", "key", "maximum_block_size_exp")
+    __slots__ = ("hostinfo", "hostinfo_local", "interface", "key", "maximum_block_size_exp")
 
     def __init__(self, interface: Interface, key: Hashable, hostinfo: str, hostinfo_local: str) -> None:
         self.interface = interface
@@ -66,7 +67,6 @@ class PeerAddress:
         self.hostinfo = hostinfo
         self.hostinfo_local = hostinfo_local
         self.maximum_block_size_exp = MAX_REGULAR_BLOCK_SIZE_EXP
-        self._hash = hash((id(interface), key))
 
     @property
     def uri_base(self) -> str:
@@ -86,17 +86,11 @@ class PeerAddress:
     @property
     def blockwise_key(self) -> Hashable:
         """What blocks of one transfer have in common."""
-        return (id(self.interface), self.key)
+        return id(self)
 
     def as_response_address(self) -> PeerAddress:
         """Answers go where requests came from."""
         return self
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PeerAddress) and self.interface is other.interface and self.key == other.key
-
-    def __hash__(self) -> int:
-        return self._hash
 
     def __repr__(self) -> str:
         return f"<{self.uri_base}>"
@@ -150,10 +144,19 @@ class Interface:
         self.loop = asyncio.get_running_loop()
         self.garbage = 0
         self.sent: dict[PeerAddress, Message] = {}
+        self._times_sent: dict[PeerAddress, tuple[int, int]] = {}
         self.heard: dict[PeerAddress, Heard] = {}
         self.closed = False
+        self.on_heard: Callable[[PeerAddress], object] = id
         self._digests: dict[_Key, int] = {}
         manager._recent_messages = _RecentMessages(lambda key: self._digests.pop(key, None))
+        repeat = manager._schedule_retransmit
+
+        def repeat_soon(message: Message, timeout: float, count: int) -> object:
+            longest = getattr(message.transport_tuning, "LONGEST_PAUSE", timeout)
+            return repeat(message, min(timeout, longest), count)
+
+        manager._schedule_retransmit = repeat_soon
 
     def received(self, data: bytes, remote: PeerAddress) -> None:
         """Take one CoAP message from the wire; never raises."""
@@ -172,6 +175,7 @@ class Interface:
             self._tell_restart(message, data, key, heard)
         heard.count += 1
         heard.last, heard.at, heard.key = message, time.monotonic(), key
+        self.on_heard(remote)
         try:
             self.manager.dispatch_message(message)
         except Exception:
@@ -185,6 +189,10 @@ class Interface:
             if self._digests.get(key) != digest or (registers and heard.key != key):
                 recent.pop(key)
         self._digests[key] = digest
+
+    def move(self, remote: PeerAddress, to: PeerAddress) -> bool:
+        """Let a peer go on at the address of another one, if the transport has addresses."""
+        return remote is to
 
     def forget(self, remote: PeerAddress) -> None:
         """Take the next messages of ``remote`` for new ones: it was reset."""
@@ -229,8 +237,15 @@ class Interface:
         """Put a message on the wire; called by aiocoap."""
         if message.mtype is CON or message.code.is_request():
             self.sent[message.remote] = message
+            mid, times = self._times_sent.get(message.remote, (-1, 0))
+            self._times_sent[message.remote] = message.mid, times + 1 if mid == message.mid else 1
         if not self.closed:
             self.transmit(message.encode(), message.remote)
+
+    def repeated(self, message: Message) -> bool:
+        """Tell whether the last request to a peer went out more than once; ``message`` is that one."""
+        mid, times = self._times_sent.get(message.remote, (-1, 0))
+        return mid == message.mid and times > 1
 
     async def recognize_remote(self, remote: object) -> bool:
         """Tell aiocoap whether an address is one of this transport."""
@@ -359,6 +374,16 @@ class UdpInterface(Interface, asyncio.DatagramProtocol):
             known = PeerAddress(self, (host, port), _hostinfo(host, port), own)
             self._peers[host, port] = known
         return known
+
+    def move(self, remote: PeerAddress, to: PeerAddress) -> bool:
+        """Let a peer go on at the address of another one: requests, observations and all."""
+        if remote is not to:
+            before = cast("tuple[str, int]", remote.key)
+            if self._peers.get(before) is remote:
+                del self._peers[before]
+            remote.key, remote.hostinfo, remote.hostinfo_local = to.key, to.hostinfo, to.hostinfo_local
+            self._peers[cast("tuple[str, int]", to.key)] = remote
+        return True
 
     def _own_host(self, peer: str) -> str:
         """Find the address of this machine that a peer can reach."""

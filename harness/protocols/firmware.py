@@ -9,13 +9,21 @@ Downloaded without a stop, and quick updates are over before anyone looks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from harness._deadline import Deadline
 from harness._errors import DeadlineExceeded, ProtocolError, RegistrationError, RequestError
 from harness.protocols._component import PushOutcome, UpdatableComponent
 from harness.protocols.content import ObjectLink, Path
-from harness.protocols.update_rules import UpdateResult, UpdateState, UpdateStatus
+from harness.protocols.update_rules import (
+    DeliveryMethod,
+    PullProtocol,
+    Severity,
+    UpdateResult,
+    UpdateState,
+    UpdateStatus,
+)
 
 if TYPE_CHECKING:
     from harness.protocols._device import Device
@@ -25,11 +33,14 @@ __all__ = ["AdvancedFirmwareUpdate", "FirmwareUpdate", "PushOutcome", "Updatable
 _POLL_SECONDS: Final = 0.1
 _FIRMWARE_VERSION: Final = "/3/0/3"
 
+E = TypeVar("E", bound=IntEnum)
+
 
 class _UpdateObject:
     """What the two objects have in common."""
 
     object_id: ClassVar[int]
+    last_result: ClassVar[UpdateResult]
 
     def __init__(self, device: Device, instance: int) -> None:
         self._device = device
@@ -69,15 +80,14 @@ class _UpdateObject:
             if again == state:
                 break
             state = again
-        try:
-            return UpdateStatus(UpdateState(state), UpdateResult(result))
-        except ValueError as problem:
+        if state not in tuple(UpdateState) or result not in range(self.last_result + 1):
             raise ProtocolError(
                 "the device reports a state or a result that does not exist",
                 where=str(self._path),
-                expected="state 0 to 3, result 0 to 13",
+                expected=f"state 0 to 3, result 0 to {self.last_result.value}",
                 found=f"{state}/{result}",
-            ) from problem
+            )
+        return UpdateStatus(UpdateState(state), UpdateResult(result))
 
     def package_name(self) -> str | None:
         """Read the name of the downloaded package, None while there is none."""
@@ -88,6 +98,38 @@ class _UpdateObject:
         """Read the version of the downloaded package, None while there is none."""
         value: str | None = self._optional(7)
         return value
+
+    def severity(self) -> Severity | None:
+        """Read how urgent updates are; None when the device does not tell."""
+        value = self._optional(11)
+        return None if value is None else _known(Severity, value, self._at(11))
+
+    def set_severity(self, severity: Severity, *, deadline: float | Deadline | None = None) -> None:
+        """Write how urgent updates are."""
+        self._device.write(self._at(11), int(severity), deadline=deadline)
+
+    def max_defer_period(self) -> int | None:
+        """Read for how many seconds the device may put an update off; None when it does not tell."""
+        value: int | None = self._optional(13)
+        return value
+
+    def set_max_defer_period(self, seconds: int, *, deadline: float | Deadline | None = None) -> None:
+        """Write for how many seconds the device may put an update off; 0: not at all."""
+        self._device.write(self._at(13), seconds, deadline=deadline)
+
+    def last_state_change(self) -> int | None:
+        """Read the time of the last state change, by the device's clock; None when it does not tell."""
+        value: int | None = self._optional(12)
+        return value
+
+    def protocols(self) -> frozenset[PullProtocol]:
+        """Read from where the device can pull; empty when it does not tell."""
+        found = self._optional(8) or {}
+        return frozenset(_known(PullProtocol, value, self._at(8)) for value in found.values())
+
+    def delivery_method(self) -> DeliveryMethod:
+        """Read whether the device takes images that are pushed, or pulls them, or both."""
+        return _known(DeliveryMethod, self._device.read(self._at(9)), self._at(9))
 
     def push(
         self,
@@ -145,8 +187,7 @@ class _UpdateObject:
             except RegistrationError as problem:
                 found = problem.what
             except DeadlineExceeded as problem:
-                seen.append(problem.found or problem.what)
-                break
+                found = problem.found or problem.what
             else:
                 if accept(status):
                     return status
@@ -160,11 +201,17 @@ class _UpdateObject:
 
     def _execute_update(self, arguments: str, deadline: float | Deadline | None) -> bool:
         _ = self._device.registration  # raises when there is nobody to ask
+        from harness.protocols._blockwise import refused
+
         try:
-            self._device.execute(self._at(2), arguments, deadline=deadline)
+            answer = self._device.try_execute(self._at(2), arguments, deadline=deadline)
         except RegistrationError:
             return False
-        return True
+        if answer.code == "2.04":
+            return True
+        if answer.code == "4.05" and answer.repeated:
+            return False  # the first request may have started what makes the repetition illegal
+        raise refused(answer.code, answer.payload, f"POST {self._at(2)} on {self._device.endpoint!r}")
 
     def cancel(self, *, deadline: float | Deadline | None = None) -> None:
         """Give up a download, or what was downloaded."""
@@ -182,6 +229,7 @@ class FirmwareUpdate(_UpdateObject):
     """Object 5: the one component of a device."""
 
     object_id = 5
+    last_result = UpdateResult.DEFERRED
 
     def __init__(self, device: Device) -> None:
         super().__init__(device, 0)
@@ -193,6 +241,23 @@ class FirmwareUpdate(_UpdateObject):
     def version(self) -> str:
         """Read the device's firmware version, /3/0/3."""
         return str(self._device.read(_FIRMWARE_VERSION))
+
+    def object_version(self) -> str:
+        """Return the version of object 5 that the device registered, 1.0 if it named none.
+
+        Devices do not always say: ask for what the version adds, and take 4.04 for an answer.
+        """
+        found = self._device.registration.objects.get(self.object_id)
+        return (found.version if found is not None else None) or "1.0"
+
+    def automatic_upgrade(self) -> bool | None:
+        """Read whether a download is installed at once (version 1.2); None when the device does not tell."""
+        value: bool | None = self._optional(14)
+        return value
+
+    def set_automatic_upgrade(self, at_once: bool, *, deadline: float | Deadline | None = None) -> None:
+        """Write whether a download is installed at once."""
+        self._device.write(self._at(14), at_once, deadline=deadline)
 
     def linked(self) -> tuple[ObjectLink, ...]:
         """Return nothing: object 5 has no links."""
@@ -215,6 +280,7 @@ class AdvancedFirmwareUpdate(_UpdateObject):
     """One instance of object 33629: one component of several."""
 
     object_id = 33629
+    last_result = UpdateResult.DEPENDENCY_ERROR
 
     def name(self) -> str:
         """Read the component's name."""
@@ -247,6 +313,18 @@ class AdvancedFirmwareUpdate(_UpdateObject):
         else:
             arguments = f"0='{','.join(f'</{self.object_id}/{i}>' for i in instances)}'"
         return self._execute_update(arguments, deadline)
+
+
+def _known(kind: type[E], value: int, path: Path) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ProtocolError(
+            "the device reports a value that does not exist",
+            where=str(path),
+            expected=", ".join(f"{member.value} ({member.name.lower()})" for member in kind),
+            found=str(value),
+        ) from None
 
 
 def components_of(device: Device) -> tuple[UpdatableComponent, ...]:

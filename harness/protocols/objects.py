@@ -8,7 +8,7 @@ Sources: OMA LwM2M registry, files 0.xml (version 1.1 part), 1-1_1.xml, 3.xml an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +18,7 @@ __all__ = [
     "ADVANCED_FIRMWARE_UPDATE",
     "DEVICE",
     "FIRMWARE_UPDATE",
+    "FIRMWARE_UPDATE_VERSIONS",
     "OBJECTS",
     "SECURITY",
     "SERVER",
@@ -241,6 +242,19 @@ ADVANCED_FIRMWARE_UPDATE: Final = _define(
     17 R  link   N O Conflicting Instances
     """,
 )
+
+
+def _without(definition: ObjectDefinition, version: str, later: range) -> ObjectDefinition:
+    resources = {i: resource for i, resource in definition.resources.items() if i not in later}
+    return replace(definition, version=version, resources=MappingProxyType(resources))
+
+
+_ADDED_LATER: Final = {"1.0": range(10, 15), "1.1": range(14, 15), "1.2": range(0)}
+
+FIRMWARE_UPDATE_VERSIONS: Final[Mapping[str, ObjectDefinition]] = MappingProxyType(
+    {version: _without(FIRMWARE_UPDATE, version, later) for version, later in _ADDED_LATER.items()}
+)
+"""Object 5 as of each version; with 1.0 and 1.1 a device has fewer resources."""
 
 OBJECTS: Final[Mapping[int, ObjectDefinition]] = MappingProxyType(
     {o.id: o for o in (SECURITY, SERVER, DEVICE, FIRMWARE_UPDATE, ADVANCED_FIRMWARE_UPDATE)}

@@ -20,8 +20,11 @@ __all__ = [
     "LEGALITY",
     "STARTS",
     "TRANSITIONS",
+    "DeliveryMethod",
     "Effect",
     "Operation",
+    "PullProtocol",
+    "Severity",
     "UpdateResult",
     "UpdateState",
     "UpdateStatus",
@@ -77,6 +80,38 @@ _MEANINGS: Final[Mapping[UpdateResult, str]] = {
     UpdateResult.CONFLICTING_STATE: "an affected component was not idle",
     UpdateResult.DEPENDENCY_ERROR: "another component has to be updated first, or together",
 }
+
+
+class Severity(IntEnum):
+    """Resource 11, Severity."""
+
+    CRITICAL = 0
+    MANDATORY = 1
+    OPTIONAL = 2
+
+
+class PullProtocol(IntEnum):
+    """Resource 8, Protocol Support; ``scheme`` is that of URIs to pull from."""
+
+    COAP = 0
+    COAPS = 1
+    HTTP = 2
+    HTTPS = 3
+    COAP_TCP = 4
+    COAPS_TCP = 5
+
+    @property
+    def scheme(self) -> str:
+        """The URI scheme, such as ``coap+tcp``."""
+        return self.name.lower().replace("_", "+")
+
+
+class DeliveryMethod(IntEnum):
+    """Resource 9, Delivery Method: how a device takes images."""
+
+    PULL = 0
+    PUSH = 1
+    BOTH = 2
 
 
 @dataclass(frozen=True, slots=True, order=True)

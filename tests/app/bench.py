@@ -64,18 +64,26 @@ OTHER_KEY = SigningKey.from_pem(
 )
 
 #: short times for all that is waited for
-QUICK = (("ACK_TIMEOUT_MS", 20), ("ANSWER_TIMEOUT_MS", 300), ("MAX_RETRANSMIT", 2), ("PUSH_TIMEOUT_MS", 2000))
+QUICK = (
+    ("ACK_TIMEOUT_MS", 20),
+    ("ANSWER_TIMEOUT_MS", 300),
+    ("MAX_RETRANSMIT", 2),
+    ("PUSH_TIMEOUT_MS", 2000),
+    ("PULL_TIMEOUT_MS", 500),
+)
 
 SCRATCH = Region(0x80000, 0x4000)
 STORAGE = Region(0x84000, 0x2000)
 
 
 @cache
-def layout(mode: str = "scratch", alignment: int = 4, components: int = 2) -> FirmwareLayout:
+def layout(
+    mode: str = "scratch", alignment: int = 4, components: int = 2, app_slot: int = 0x10000
+) -> FirmwareLayout:
     """Slots as the mode wants them: move one sector more in the primary, offset in the secondary."""
     primary, secondary = SECTOR * (mode == "move"), SECTOR * (mode == "offset")
     every = (
-        Component("app", 0, Region(0x10000, 0x10000 + primary), Region(0x30000, 0x10000 + secondary)),
+        Component("app", 0, Region(0x10000, app_slot + primary), Region(0x30000, app_slot + secondary)),
         Component("model", 1, Region(0x50000, 0x4000 + primary), Region(0x58000, 0x4000 + secondary)),
     )
     return FirmwareLayout(
@@ -170,10 +178,11 @@ class Setup:
     defines: tuple[tuple[str, int], ...] = ()
     model: bool = True
     boot_loader: bool = False
+    app_slot: int = 0x10000
 
     @property
     def layout(self) -> FirmwareLayout:
-        return layout(self.mode, self.alignment, self.components)
+        return layout(self.mode, self.alignment, self.components, self.app_slot)
 
     def app(self, version: str = "1.0.0") -> bytes:
         return program(self.layout, self.behaviour, self.defines, version)

@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from harness.emulator import Machine
 from harness.protocols import AdvancedFirmwareUpdate, Lwm2mServer, UpdateResult, UpdateState, components_of
-from harness.protocols.slipmux import CoapFrame, Decoder, FrameError, Text
 
-from .bench import MS, Bench, Setup, app_image, model_image
+from .bench import Bench, Setup, app_image, model_image
+from .wired import SECONDS, wired
 
-SECONDS = 20.0
 IDLE, DOWNLOADING, DOWNLOADED, UPDATING = UpdateState
-
-
-class Wire:
-    """Runs a machine at the pace of the clock and is the line between it and a server (a FrameLink)."""
-
-    def __init__(self, machine: Machine, name: str) -> None:
-        self.machine, self._name = machine, name
-        self.text = ""
-        self.errors: list[FrameError] = []
-        self._decoder = Decoder()
-        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._received: Callable[[bytes], None] = lambda message: None
-        machine.uarts[0].sink = self._sink
-        self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def send(self, frame: bytes, /) -> None:
-        self._waiting.put(frame)
-
-    def subscribe(
-        self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /
-    ) -> Callable[[], None]:
-        self._received = received
-        return lambda: None
-
-    def _sink(self, data: bytes) -> None:
-        for event in self._decoder.feed(data):
-            if isinstance(event, CoapFrame):
-                self._received(event.message)
-            elif isinstance(event, Text):
-                self.text += event.data.decode()
-            else:
-                self.errors.append(event)
-
-    def _run(self) -> None:
-        self.machine.power_on()
-        while True:
-            self.machine.run(MS)
-            try:
-                frame = self._waiting.get(timeout=0.001)
-            except queue.Empty:
-                continue
-            if frame is None:
-                return
-            self.machine.uarts[0].feed(frame)
-
-    def __enter__(self) -> Wire:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self._waiting.put(None)
-        self._thread.join(SECONDS)
-        assert not self._thread.is_alive()
 
 
 @pytest.fixture
@@ -83,25 +22,11 @@ def server() -> Iterator[Lwm2mServer]:
 
 @pytest.fixture
 def board(server: Lwm2mServer) -> Iterator[Bench]:
-    """A board whose resets bring in what is pending, as a boot loader would."""
-    bench = Bench(Setup())
-    original = bench.machine.reset
-
-    def reset(kind) -> None:
-        if kind.name == "SOFT":
-            slots = {n: bench.slot(n, secondary=True) for n in (0, 1)}
-            ends = {n: bench.flash(slot.address + slot.size - 16, 4) for n, slot in slots.items()}
-            bench.swap(*(n for n, magic in ends.items() if magic == bytes.fromhex("77c295f3")))
-        original(kind)
-
-    bench.machine.reset = reset  # type: ignore[method-assign]
-    with Wire(bench.machine, "uart0") as wire:
-        bench.wire = wire
-        server.attach(wire)
+    with wired(Setup()) as bench:
+        server.attach(bench.wire)
         yield bench
-        server.detach(wire)
-    assert wire.errors == []
-    assert [str(d) for d in bench.machine.diagnostics] == []
+        server.detach(bench.wire)
+        assert bench.wire.errors == []
 
 
 def test_registration_and_reading(server: Lwm2mServer, board: Bench):

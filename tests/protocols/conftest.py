@@ -121,10 +121,26 @@ class RawPeer:
     def send(self, data: bytes) -> None:
         self._socket.send(data)
 
-    def receive(self) -> Any:
+    def receive(self, seconds: float = 5) -> Any:
         from aiocoap import Message
 
+        self._socket.settimeout(seconds)
         return Message.decode(self._socket.recv(4096))
+
+    def drain(self, seconds: float) -> None:
+        """Be silent for a while, and take no notice of what comes."""
+        deadline = Deadline(seconds)
+        while not deadline.expired:
+            self._socket.settimeout(max(deadline.remaining, 0.001))
+            with contextlib.suppress(TimeoutError):
+                self._socket.recv(4096)
+
+    def peek(self, seconds: float) -> bool:
+        """Tell whether a message comes, and leave it where it is."""
+        self._socket.settimeout(seconds)
+        with contextlib.suppress(TimeoutError):
+            return bool(self._socket.recv(4096, socket.MSG_PEEK))
+        return False
 
     def ask(self, code: int, path: str, *, mid: int = 1, token: bytes = b"t", **options: Any) -> Any:
         self.send(self.encode(code, path, mid=mid, token=token, **options))
@@ -149,6 +165,20 @@ class RawPeer:
 def server() -> Iterator[Lwm2mServer]:
     with Lwm2mServer() as server:
         yield server
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[..., tuple[Lwm2mServer, RawPeer]]]:
+    """Makes a server with options, and a raw peer for it."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options: Any) -> tuple[Lwm2mServer, RawPeer]:
+            server = stack.enter_context(Lwm2mServer(**options))
+            peer = RawPeer(server)
+            stack.callback(peer.close)
+            return server, peer
+
+        yield make
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from harness.protocols.content import (
 from harness.protocols.objects import OBJECTS, types_of
 
 TYPES = types_of(OBJECTS.values())
-MANY = (ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
+MANY = (ContentFormat.TLV, ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.LWM2M_CBOR)
 
 ids = st.integers(0, 65535)
 plain_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

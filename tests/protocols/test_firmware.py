@@ -3,8 +3,11 @@ import pytest
 from harness._errors import DeadlineExceeded, ProtocolError, RequestError, VerdictError
 from harness.protocols import (
     AdvancedFirmwareUpdate,
+    DeliveryMethod,
     FirmwareUpdate,
     ObjectLink,
+    PullProtocol,
+    Severity,
     UpdateResult,
     UpdateState,
     UpdateStatus,
@@ -228,6 +231,20 @@ def test_an_update_without_an_answer_is_judged_after_the_reboot(started):
     confirm_update(bench.server, {main: "2.0.0"}, after=bench.first, deadline=10).require_ok()
 
 
+def test_a_repetition_that_meets_the_device_after_its_restart_does_not_say_that_nothing_began(line, quick):
+    stand_in, device = line.start(server=quick)
+    stand_in.faults.silent_update = True
+    main = components_of(device)[0]
+    main.push(make_image(0, "2.0.0"), deadline=10)
+    # It answers before it has registered, because its registrations are lost.
+    line.device_link.damage = lambda frame: b"" if b"\xb2rd" in frame else frame
+    assert main.update(deadline=10) is False
+    assert main.wait_state(IDLE, results=[UpdateResult.SUCCESS], deadline=10)
+    with pytest.raises(RequestError, match=r"4\.05"):
+        main.update(deadline=10)
+    line.device_link.damage = None
+
+
 def test_a_device_that_never_returns_is_named(started):
     bench, stand_in, device = started
     stand_in.faults.never_returns = True
@@ -293,6 +310,88 @@ def test_state_and_result_are_read_as_a_pair(started):
 
     stand_in._resources.values = changing
     assert main.status() == UpdateStatus(IDLE, UpdateResult.INTEGRITY_CHECK_FAILED)
+
+
+def test_what_a_component_tells_of_itself(started, component):
+    assert component.severity() is Severity.MANDATORY
+    component.set_severity(Severity.OPTIONAL)
+    assert component.severity() is Severity.OPTIONAL
+    assert component.max_defer_period() == 0
+    component.set_max_defer_period(3600)
+    assert component.max_defer_period() == 3600
+    with pytest.raises(RequestError, match=r"4\.00"):
+        component.set_max_defer_period(-5)
+    assert component.protocols() == {PullProtocol.COAP}
+    assert component.delivery_method() is DeliveryMethod.BOTH
+    assert component.last_state_change() == 0
+    component.push(image_for(component), deadline=10)
+    assert component.last_state_change() > 1_000_000_000
+    assert {protocol.scheme for protocol in PullProtocol} == {
+        "coap", "coaps", "http", "https", "coap+tcp", "coaps+tcp",
+    }  # fmt: skip
+
+
+def test_an_update_that_the_device_puts_off(started, component):
+    """Deferral is shown by result 11 in the state Downloaded; later the same package can be installed."""
+    bench, stand_in, _ = started
+    component.set_max_defer_period(60)
+    component.push(image_for(component), deadline=10)
+    stand_in.faults.defers = True
+    assert component.update() is True
+    assert component.status() == UpdateStatus(DOWNLOADED, UpdateResult.DEFERRED)
+    stand_in.faults.defers = False
+    component.update()
+    confirm_update(bench.server, {component: "2.0.0"}, after=bench.first, deadline=10).require_ok()
+
+
+def test_object_5_of_version_1_2_installs_at_once_if_it_may(started):
+    _, _, device = started
+    single = FirmwareUpdate(device)
+    assert single.automatic_upgrade() is False
+    single.set_automatic_upgrade(True)
+    assert single.automatic_upgrade() is True
+    single.push(make_image(0, "2.0.0"), deadline=10)
+    assert single.wait_state(IDLE, results=[UpdateResult.SUCCESS], deadline=10)
+    assert single.version() == "2.0.0"
+
+
+def test_what_a_device_does_not_tell_is_none(started, component):
+    _, stand_in, _ = started
+    values = stand_in._resources.values
+    stand_in._resources.values = lambda: {at: v for at, v in values().items() if at.resource_id < 8}
+    assert component.severity() is None
+    assert component.max_defer_period() is None
+    assert component.last_state_change() is None
+    assert component.protocols() == frozenset()
+    assert isinstance(component, AdvancedFirmwareUpdate) or component.automatic_upgrade() is None
+
+
+def test_values_that_do_not_exist_are_errors(started, component):
+    _, stand_in, _ = started
+    values = stand_in._resources.values
+    at = component.path.child
+    stand_in._resources.values = lambda: values() | {at(11): 3, at(8, 0): 9, at(9): -1}
+    for ask in (component.severity, component.protocols, component.delivery_method):
+        with pytest.raises(ProtocolError, match="does not exist"):
+            ask()
+
+
+def test_object_5_knows_no_results_of_33629(started):
+    _, stand_in, device = started
+    stand_in.flash.single.result = UpdateResult.CONFLICTING_STATE
+    stand_in.flash.components[0].result = UpdateResult.CONFLICTING_STATE
+    with pytest.raises(ProtocolError, match="result 0 to 11"):
+        FirmwareUpdate(device).status()
+    assert components_of(device)[0].status().result is UpdateResult.CONFLICTING_STATE
+
+
+@pytest.mark.parametrize(
+    ("links", "version"), [(b"</5/0>", "1.0"), (b"</5>;ver=1.1,</5/0>", "1.1"), (b"", "1.0")]
+)
+def test_the_version_of_object_5_is_what_was_registered(server, raw, links, version):
+    raw.ask(2, "/rd", uri_query=("ep=raw", "lwm2m=1.1"), payload=links or b"</3/0>")
+    device = server.device(server.wait_registration("raw", deadline=5))
+    assert FirmwareUpdate(device).object_version() == version
 
 
 def test_components_are_usable_as_keys(started):

@@ -133,7 +133,7 @@ def test_execute_with_and_without_arguments(bench):
 def test_discover(bench):
     _, device = bench.start()
     targets = [link.target for link in device.discover("/33629/1")]
-    assert targets[:2] == ["/33629/1/1", "/33629/1/3"]
+    assert targets[:3] == ["/33629/1", "/33629/1/1", "/33629/1/3"]
     assert "/33629/1/15" in targets
 
 

@@ -1,4 +1,5 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,85 @@ def test_terms_of_a_registration_are_read(server, raw):
     assert registration.sms == "123"
     assert registration.queue_mode
     assert registration.address.startswith("coap://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("terms", "queues"),
+    [
+        (("lwm2m=1.0", "b=UQ"), True),
+        (("lwm2m=1.0", "b=U"), False),
+        (("lwm2m=1.1", "b=U", "Q"), True),
+        (("lwm2m=1.2", "b=UT", "Q", "pid=x"), True),
+        (("lwm2m=1.1", "b=UQ"), False),
+        (("lwm2m=1.1",), False),
+    ],
+)
+def test_each_version_has_its_own_way_to_say_that_a_device_sleeps(server, raw, terms, queues):
+    raw.ask(POST, "/rd", uri_query=("ep=raw", *terms), payload=OBJECTS)
+    assert server.wait_registration("raw", deadline=5).queue_mode is queues
+
+
+class Sleepy:
+    """A device in queue mode, which is asked by a thread of its own."""
+
+    def __init__(self, server, raw):
+        self.server, self.raw = server, raw
+        self._pool = ThreadPoolExecutor(1)
+        self.register(1)
+
+    def register(self, mid):
+        answer = self.raw.ask(POST, "/rd", mid=mid, uri_query=("ep=raw", "lwm2m=1.1", "Q"), payload=OBJECTS)
+        self.location = "/".join(answer.opt.location_path)
+        self.server.wait_registration("raw", deadline=5)
+
+    def ask(self, deadline=5.0):
+        return self._pool.submit(self.server.device("raw").read, "/3/0/3", deadline=deadline)
+
+    def answer(self):
+        request = self.raw.receive()
+        assert "/".join(request.opt.uri_path) == "3/0/3"
+        self.raw.send(
+            bytes((0x60 | len(request.token), 0x45)) + request.mid.to_bytes(2) + request.token + b"\xff1.0"
+        )
+
+
+@pytest.fixture
+def sleepy(raw_server):
+    server, raw = raw_server(awake_seconds=0.05)
+    return Sleepy(server, raw)
+
+
+def test_a_sleeping_device_is_asked_when_it_wakes_up(sleepy):
+    sleepy.raw.drain(0.1)
+    value = sleepy.ask()
+    assert not sleepy.raw.peek(0.1)
+    assert sleepy.raw.ask(POST, sleepy.location, mid=2).code.dotted == "2.04"
+    sleepy.answer()
+    assert value.result() == "1.0"
+
+
+def test_a_device_that_is_awake_is_asked_at_once(raw_server):
+    server, raw = raw_server()
+    sleepy = Sleepy(server, raw)
+    value = sleepy.ask()
+    sleepy.answer()
+    assert value.result() == "1.0"
+
+
+def test_a_device_that_does_not_wake_up_is_named(sleepy):
+    sleepy.raw.drain(0.1)
+    with pytest.raises(DeadlineExceeded, match="sleeps") as info:
+        sleepy.ask(0.1).result()
+    assert "last heard" in str(info.value)
+
+
+def test_what_waits_for_a_sleeping_device_ends_with_its_registration(sleepy):
+    sleepy.raw.drain(0.1)
+    value = sleepy.ask()
+    sleepy.raw.drain(0.1)
+    assert sleepy.raw.ask(DELETE, sleepy.location, mid=3).code.dotted == "2.02"
+    with pytest.raises(RegistrationError, match="slept"):
+        value.result()
 
 
 def test_objects_may_live_below_another_root(server, raw):

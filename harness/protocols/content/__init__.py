@@ -6,12 +6,20 @@ their full :class:`Path`, so that the formats are interchangeable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from harness._errors import CodecError
+from harness.protocols.content._cbor import from_lwm2m_cbor, paths_to_lwm2m_cbor, to_lwm2m_cbor
 from harness.protocols.content._linkformat import Link, decode_links, encode_links
 from harness.protocols.content._plain import decode_text, encode_text
-from harness.protocols.content._senml import from_senml_cbor, from_senml_json, to_senml_cbor, to_senml_json
+from harness.protocols.content._senml import (
+    from_senml_cbor,
+    from_senml_json,
+    paths_from_senml,
+    paths_to_senml,
+    to_senml_cbor,
+    to_senml_json,
+)
 from harness.protocols.content._tlv import TlvEntry, TlvKind, decode_tlv, encode_tlv, from_tlv, to_tlv
 from harness.protocols.content._values import (
     ContentFormat,
@@ -35,10 +43,12 @@ __all__ = [
     "Value",
     "decode",
     "decode_links",
+    "decode_paths",
     "decode_text",
     "decode_tlv",
     "encode",
     "encode_links",
+    "encode_paths",
     "encode_text",
     "encode_tlv",
     "type_of",
@@ -58,6 +68,8 @@ def decode(payload: bytes, content_format: int, path: Path, types: Types) -> dic
             return from_senml_json(payload, types)
         case ContentFormat.SENML_CBOR:
             return from_senml_cbor(payload, types)
+        case ContentFormat.LWM2M_CBOR:
+            return from_lwm2m_cbor(payload, types)
     raise CodecError("values in an unknown content format", where=str(path), found=str(content_format))
 
 
@@ -79,4 +91,24 @@ def encode(values: Mapping[Path, Value], content_format: int, path: Path, types:
             return to_senml_json(values, types)
         case ContentFormat.SENML_CBOR:
             return to_senml_cbor(values, types)
+        case ContentFormat.LWM2M_CBOR:
+            return to_lwm2m_cbor(values, types)
     raise CodecError("no way to write this content format", where=str(path), found=str(content_format))
+
+
+def encode_paths(paths: Iterable[Path], content_format: int) -> bytes:
+    """Write the paths that a Read-Composite asks for. Raises CodecError."""
+    match content_format:
+        case ContentFormat.SENML_JSON | ContentFormat.SENML_CBOR:
+            return paths_to_senml(paths, binary=content_format == ContentFormat.SENML_CBOR)
+        case ContentFormat.LWM2M_CBOR:
+            return paths_to_lwm2m_cbor(paths)
+    raise CodecError("no way to write paths in this content format", found=str(content_format))
+
+
+def decode_paths(payload: bytes, content_format: int) -> tuple[Path, ...]:
+    """Read the paths that a Read-Composite asks for, as SenML. Raises CodecError."""
+    match content_format:
+        case ContentFormat.SENML_JSON | ContentFormat.SENML_CBOR:
+            return paths_from_senml(payload, binary=content_format == ContentFormat.SENML_CBOR)
+    raise CodecError("paths in an unknown content format", found=str(content_format))

@@ -26,7 +26,14 @@ from harness.protocols.content._values import (
     type_of,
 )
 
-__all__ = ["from_senml_cbor", "from_senml_json", "to_senml_cbor", "to_senml_json"]
+__all__ = [
+    "from_senml_cbor",
+    "from_senml_json",
+    "paths_from_senml",
+    "paths_to_senml",
+    "to_senml_cbor",
+    "to_senml_json",
+]
 
 _LABELS: Final = {
     "bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6,
@@ -53,11 +60,8 @@ def to_senml_json(values: Mapping[Path, Value], types: Types) -> bytes:
 
 def from_senml_json(payload: bytes, types: Types) -> dict[Path, Value]:
     """Read values from JSON. Raises CodecError."""
-    try:
-        records = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise CodecError(f"no JSON: {error}", found=f"{len(payload)} bytes") from error
-    for record in _checked(records):
+    records = _load_json(payload)
+    for record in records:
         if isinstance(text := record.get("vd"), str):
             try:
                 record["vd"] = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -78,6 +82,36 @@ def to_senml_cbor(values: Mapping[Path, Value], types: Types) -> bytes:
 
 def from_senml_cbor(payload: bytes, types: Types) -> dict[Path, Value]:
     """Read values from CBOR. Raises CodecError."""
+    return _values(_load_cbor(payload), types)
+
+
+def paths_to_senml(paths: Iterable[Path], *, binary: bool) -> bytes:
+    """Write records that hold names only, as a Read-Composite has them."""
+    names = ["/" + "/".join(path.segments) for path in paths]
+    if binary:
+        return cbor2.dumps([{_LABELS["n"]: name} for name in names])
+    return json.dumps([{"n": name} for name in names], separators=(",", ":")).encode()
+
+
+def paths_from_senml(payload: bytes, *, binary: bool) -> tuple[Path, ...]:
+    """Read the names of records without values. Raises CodecError."""
+    base, found = "", []
+    for index, record in enumerate(_load_cbor(payload) if binary else _load_json(payload)):
+        base, name = record.get("bn", base), record.get("n", "")
+        if not isinstance(base, str) or not isinstance(name, str):
+            raise CodecError("a SenML name is not text", where=f"record {index}")
+        found.append(_path(base + name, f"record {index}"))
+    return tuple(found)
+
+
+def _load_json(payload: bytes) -> list[_Record]:
+    try:
+        return _checked(json.loads(payload))
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"no JSON: {error}", found=f"{len(payload)} bytes") from error
+
+
+def _load_cbor(payload: bytes) -> list[_Record]:
     stream = io.BytesIO(payload)
     try:
         records = cbor2.CBORDecoder(stream).decode()
@@ -90,7 +124,7 @@ def from_senml_cbor(payload: bytes, types: Types) -> dict[Path, Value]:
         if not all(isinstance(key, int | str) for key in record):
             raise CodecError("a SenML label is neither number nor text")
         named.append({_NAMES.get(key, str(key)): value for key, value in record.items()})
-    return _values(named, types)
+    return named
 
 
 def _records(values: Mapping[Path, Value], types: Types) -> Iterable[_Record]:

@@ -24,6 +24,7 @@ class ContentFormat(IntEnum):
     SENML_JSON = 110
     SENML_CBOR = 112
     TLV = 11542
+    LWM2M_CBOR = 11544
 
 
 class ResourceType(StrEnum):

@@ -18,8 +18,10 @@ from harness._errors import HarnessError, RegistrationError
 from harness.protocols._node import Node, Retransmission
 from harness.protocols._portal import LoopThread
 from harness.protocols._transport import PeerAddress, UdpInterface
-from harness.protocols.content import ContentFormat, Link, Path, Value, encode_links
+from harness.protocols.content import ContentFormat, Link, Path, Value, encode, encode_links
 from harness.protocols.links import FrameLink
+from harness.protocols.objects import OBJECTS, types_of
+from harness.protocols.testing._fetch import fetch_http, fetch_tcp
 from harness.protocols.testing._machine import Component, Flash
 from harness.protocols.testing._resources import Faults, Resources
 from harness.protocols.update_rules import UpdateResult, UpdateState
@@ -39,7 +41,10 @@ class StandIn:
 
     With ``entropy`` false every boot uses the same message ids and tokens again, as
     small firmware does. ``faults`` makes it misbehave; ``requests`` is what it was
-    asked since it booted. Close it, or use ``with``.
+    asked since it booted. It renews its registration every ``renew`` seconds (None:
+    never by itself), and registers anew when the server does not know it. It pulls over
+    ``schemes``, of which it knows coap, http, https and coap+tcp; ``trusted`` is the
+    certificate (PEM) of servers that it believes. Close it, or use ``with``.
     """
 
     def __init__(
@@ -53,7 +58,11 @@ class StandIn:
         lifetime: int = 300,
         entropy: bool = True,
         update_seconds: float = 0.01,
+        renew: float | None = None,
+        schemes: Iterable[str] = ("coap",),
+        trusted: bytes | None = None,
         faults: Faults | None = None,
+        retransmission: Retransmission | None = None,
     ) -> None:
         if (server is None) == (link is None):
             raise ValueError("a stand-in needs either a server's URI or a link")
@@ -61,12 +70,15 @@ class StandIn:
         self.lifetime = lifetime
         self.entropy = entropy
         self.faults = faults or Faults()
-        self.flash = Flash(components, version)
+        self.flash = Flash(components, version, schemes)
         self.settings = _settings(endpoint, lifetime)
         self.location: tuple[str, ...] = ()
         self._server = server
         self._link = link
         self._update_seconds = update_seconds
+        self._renew = renew
+        self._trusted = trusted
+        self._retransmission = retransmission or Retransmission()
         self._node: Node | None = None
         self._remote: PeerAddress | None = None
         self._resources: Resources | None = None
@@ -118,6 +130,10 @@ class StandIn:
         """Send any request to the server and return the code of the answer."""
         return self._loop.run(self._request, method, path, query, payload)
 
+    def send(self, *paths: str, content_format: int = ContentFormat.SENML_CBOR) -> str:
+        """Send the values below these paths by itself (Send), and return the code of the answer."""
+        return self._loop.run(self._send, tuple(map(Path.of, paths)), content_format)
+
     def close(self) -> None:
         """Power off and end the thread."""
         if not self._loop.closed:
@@ -140,7 +156,7 @@ class StandIn:
         self._resources = Resources(
             self.flash, self.settings, self.faults, self._begin_update, self._begin_pull, self._begin_reboot
         )
-        retransmission = Retransmission()
+        retransmission = self._retransmission
         if self._link is not None:
             self._node, self._remote = await Node.on_link(
                 self._resources, self._link, retransmission=retransmission
@@ -156,6 +172,8 @@ class StandIn:
             self._node.interface.manager.message_id = 0
             self._node.interface.manager.token_manager._token = 0
         await self._register()
+        if self._renew is not None:
+            self._spawn(self._keep_registered(self._renew))
         if self.flash.single.state is UpdateState.DOWNLOADING:
             self._begin_pull(self.flash.single)
 
@@ -163,7 +181,17 @@ class StandIn:
         assert self._node is not None
         assert self._remote is not None
         label = f"{message.code.name} by {self.endpoint!r}"
-        return await self._node.exchange(message, self._remote, Deadline(_REQUEST_SECONDS), label)
+        deadline = Deadline(_REQUEST_SECONDS)
+        return await self._node.exchange(message, self._remote, deadline, label, patient=True)
+
+    async def _keep_registered(self, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._update_registration(None)
+            except HarnessError:
+                with contextlib.suppress(HarnessError):
+                    await self._register()
 
     async def _register(self) -> None:
         message = Message(code=POST, payload=self._object_list())
@@ -201,6 +229,15 @@ class StandIn:
         message.opt.uri_query = query
         return str((await self._exchange(message)).code.dotted)
 
+    async def _send(self, paths: tuple[Path, ...], content_format: int) -> str:
+        assert self._resources is not None
+        values = {at: v for at, v in self._resources.values().items() if any(at in path for path in paths)}
+        types = types_of(OBJECTS.values())
+        message = Message(code=POST, payload=encode(values, content_format, Path(), types))
+        message.opt.uri_path = ("dp",)
+        message.opt.content_format = int(content_format)
+        return str((await self._exchange(message)).code.dotted)
+
     async def _halt(self) -> None:
         for task in tuple(self._tasks):
             if task is not asyncio.current_task():
@@ -232,8 +269,17 @@ class StandIn:
 
     async def _reboot_soon(self) -> None:
         await asyncio.sleep(self._update_seconds)
-        with contextlib.suppress(HarnessError):
+        await self._restart_until_registered()
+
+    async def _restart_until_registered(self) -> None:
+        """Restart as a device does that nobody waits for: it tries to register until it can."""
+        try:
             await self._restart()
+        except HarnessError:
+            while self._node is not None:
+                with contextlib.suppress(HarnessError):
+                    await self._register()
+                    return
 
     def _begin_update(self, chosen: list[Component]) -> bool:
         """Start an update; return whether the request that asked for it gets an answer."""
@@ -255,8 +301,7 @@ class StandIn:
                 for component in chosen:
                     component.image_version = component.version
             self.flash.finish_update(chosen, UpdateResult.SUCCESS)
-        with contextlib.suppress(HarnessError):
-            await self._restart()
+        await self._restart_until_registered()
 
     def _begin_pull(self, component: Component) -> None:
         self._spawn(self._pull(component))
@@ -277,6 +322,11 @@ class StandIn:
 
     async def _fetch(self, component: Component) -> UpdateResult | None:
         """Fetch an image block by block, going on where an earlier fetch of the same one ended."""
+        scheme = urlsplit(component.uri).scheme
+        if scheme.startswith("http"):
+            return await fetch_http(component, self._trusted)
+        if scheme == "coap+tcp":
+            return await fetch_tcp(component)
         path = tuple(filter(None, urlsplit(component.uri).path.split("/")))
         for number in itertools.count():
             if number == self.faults.stall_pull_after:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from harness.protocols.content import ObjectLink, Path, Value
-from harness.protocols.update_rules import UpdateResult, UpdateState
+from harness.protocols.update_rules import PullProtocol, UpdateResult, UpdateState
 
 __all__ = ["Component", "Flash", "Refused", "make_image"]
 
@@ -61,6 +62,9 @@ class Component:
     result: UpdateResult = R.INITIAL
     uri: str = ""
     severity: int = 1
+    defer_period: int = 0
+    changed_at: int = 0
+    automatic: bool = False
     image_version: str | None = None
     needs: int | None = None
     fetched: bytearray = field(default_factory=bytearray)
@@ -68,6 +72,8 @@ class Component:
 
     def become(self, state: UpdateState, result: UpdateResult) -> None:
         """Change state and result together."""
+        if state is not self.state:
+            self.changed_at = int(time.time())
         self.state, self.result = state, result
         if state in (S.IDLE, S.DOWNLOADING):
             self.image_version, self.needs = None, None
@@ -105,11 +111,11 @@ class Component:
             raise Refused("4.05")
         self.become(S.IDLE, R.INITIAL)
 
-    def start_pull(self, uri: str) -> None:
+    def start_pull(self, uri: str, schemes: Iterable[str]) -> None:
         """Accept a URI to fetch."""
         if self.state is not S.IDLE:
             raise Refused("4.00")
-        if not uri.startswith("coap://"):
+        if uri.partition("://")[0] not in schemes:
             self.become(S.IDLE, R.UNSUPPORTED_PROTOCOL)
             raise Refused("4.00")
         self.become(S.DOWNLOADING, R.INITIAL)
@@ -125,7 +131,8 @@ class Component:
 class Flash:
     """Everything that survives a reboot of the stand-in."""
 
-    def __init__(self, names: Iterable[str], version: str) -> None:
+    def __init__(self, names: Iterable[str], version: str, schemes: Iterable[str] = ("coap",)) -> None:
+        self.protocols = [protocol for protocol in PullProtocol if protocol.scheme in set(schemes)]
         self.components = [Component(Path(_ADVANCED, i), name, version) for i, name in enumerate(names)]
         self.single = Component(Path(5, 0), "", version)
         self.boots = 0
@@ -149,7 +156,7 @@ class Flash:
             return []
         return [component.needs]
 
-    def start_update(self, component: Component, arguments: str) -> list[Component]:
+    def start_update(self, component: Component, arguments: str, *, defers: bool = False) -> list[Component]:
         """Begin an update and return the components that take part. Raises Refused."""
         chosen = self._chosen(component, arguments)
         if component.state is not S.DOWNLOADED or any(c.state is not S.DOWNLOADED for c in chosen):
@@ -157,6 +164,9 @@ class Flash:
         missing = [c for c in chosen if c.needs is not None and self.components[c.needs] not in chosen]
         if missing:
             component.result = R.DEPENDENCY_ERROR
+            return []
+        if defers:
+            component.result = R.DEFERRED
             return []
         for c in chosen:
             c.state, c.result = S.UPDATING, R.INITIAL
@@ -204,13 +214,17 @@ class Flash:
             at(1): component.uri,
             at(3): int(component.state),
             at(5): int(component.result),
-            at(8, 0): 0,
+            **{at(8, n): int(protocol) for n, protocol in enumerate(self.protocols)},
             at(9): 2,
             at(11): component.severity,
+            at(12): component.changed_at,
+            at(13): component.defer_period,
         }
         if component.state is S.DOWNLOADED and component.image_version is not None:
             values[at(6)] = component.name or "firmware"
             values[at(7)] = component.image_version
+        if component is self.single:
+            values[at(14)] = component.automatic
         if component.path.object_id == _ADVANCED:
             values[at(14)] = component.name
             values[at(15)] = component.version
