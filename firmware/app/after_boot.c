@@ -92,7 +92,7 @@ static void fail(unsigned component) {
 static void settle_update(unsigned component, bool good, bool confirmed) {
     if (!good || !installed(component))
         fail(component);
-    else if (confirmed)
+    else if (DEFECT(success_before_confirm, true, confirmed))
         conclude(component, RESULT_SUCCESS);
     else
         update_become(component, UPDATE_UPDATING, RESULT_INITIAL); /* on trial, for as long as it runs */
@@ -104,7 +104,7 @@ static void settle(unsigned component, bool good, bool confirmed) {
         settle_update(component, good, confirmed);
         break;
     case PHASE_DOWNLOADED:
-        if (still_downloaded(component))
+        if (DEFECT(unfinished_counts_as_downloaded, true, still_downloaded(component)))
             update_become(component, UPDATE_DOWNLOADED, RESULT_INITIAL);
         else
             conclude(component, RESULT_INITIAL);
@@ -119,19 +119,30 @@ static void settle(unsigned component, bool good, bool confirmed) {
     }
 }
 
+/* For a planted defect only; the bit is that of enum port_reset_cause. */
+enum { BY_WATCHDOG = 1 << 1 };
+
+static void undo_updates(void) {
+    for (unsigned i = 0; i < COMPONENTS; i++)
+        trailer_set_pending(i, false);
+    platform_restart();
+}
+
 void after_boot(bool healthy) {
     bool concluded = false;
+    if (DEFECT(crash_undoes_update, platform_reset_cause() & BY_WATCHDOG, 0))
+        undo_updates();
     complete_request();
     if (!healthy)
         refuse_image();
     const bool confirms = healthy && behaviour_confirms();
     const bool good = healthy && (!confirms || after_boot_confirm_all());
-    for (unsigned i = 0; i < COMPONENTS; i++) {
+    for (unsigned i = 0; i < DEFECT(first_component_settled_only, 1, COMPONENTS); i++) {
         const uint8_t phase = components[i].phase;
         settle(i, good, confirms);
         concluded |= components[i].phase != phase;
     }
-    if (concluded)
+    if (DEFECT(record_at_each_start, true, concluded))
         update_store();
 }
 

@@ -10,8 +10,11 @@ void behaviour_start(void);
 /* False in the image whose self test fails. */
 bool behaviour_self_test(void);
 
-/* False in the image that runs well and never confirms itself. */
+/* False in images that run well and never confirm themselves: one that has lost its link waits for it. */
 bool behaviour_confirms(void);
+
+/* False in the image whose messages never reach the server. Its console works. */
+bool behaviour_has_link(void);
 
 /* Name, for people to read. */
 const char *behaviour_name(void);

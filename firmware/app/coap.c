@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "coap_memory.h"
+#include "defects.h"
 #include "platform.h"
 
 enum { TOKEN_SIZE = 4 };
@@ -86,7 +87,7 @@ static void transmit(struct exchange *exchange, uint32_t now) {
 static void poll_exchange(struct exchange *exchange, uint32_t now) {
     if (!due(now, exchange->due))
         return;
-    if (exchange->state == UNACKNOWLEDGED && exchange->repetitions < MAX_RETRANSMIT) {
+    if (exchange->state == UNACKNOWLEDGED && exchange->repetitions < DEFECT(requests_not_repeated, 0, MAX_RETRANSMIT)) {
         exchange->repetitions++;
         counts.repeated++;
         transmit(exchange, now);

@@ -22,6 +22,11 @@
 #define PUSH_TIMEOUT_MS 300000
 #endif
 
+/* A pull of which no block came for so long is given up; until then it is asked for again and again. */
+#ifndef PULL_TIMEOUT_MS
+#define PULL_TIMEOUT_MS 300000
+#endif
+
 /* From the answer to a request that ends in a reset to the reset: the host gets to see the state "Updating". */
 #ifndef RESTART_DELAY_MS
 #define RESTART_DELAY_MS 100

@@ -152,7 +152,7 @@ static bool hand_over(uint32_t set) {
     bool good = update_store();
     for (unsigned i = 0; i < COMPONENTS && good; i++)
         if (set & bit(i))
-            good = trailer_set_pending(i, false);
+            good = trailer_set_pending(i, DEFECT(asks_for_good, true, false));
     for (unsigned i = 0; i < COMPONENTS; i++)
         if (set & bit(i))
             components[i].phase = PHASE_HANDED_OVER;
@@ -180,7 +180,7 @@ uint8_t install_execute(unsigned component, const char *arguments, size_t size, 
     const uint8_t refusal = single ? 0 : read_arguments(arguments, size, component, &set);
     if (refusal)
         return refusal;
-    set |= bit(component);
+    set = bit(component) | DEFECT(ignores_instances, install_linked(component), set);
     if (!dependencies_met(component, set))
         return COAP_CHANGED; /* the request was legal; state and result tell the rest */
     if (hand_over(set))

@@ -1,5 +1,6 @@
 #include "link.h"
 
+#include "behaviour.h"
 #include "coap.h"
 #include "console.h"
 #include "platform.h"
@@ -14,6 +15,8 @@ static void write(const uint8_t *data, size_t size) {
 }
 
 void link_send(const uint8_t *message, size_t size) {
+    if (!behaviour_has_link())
+        return;
     sent++;
     slipmux_send_message(message, size, write);
 }

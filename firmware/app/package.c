@@ -29,13 +29,13 @@ static bool sector_erased(uint32_t address) {
 /* Erasing takes time and wears the flash: not without need. */
 static bool erase(uint32_t address) {
     platform_alive();
-    return sector_erased(address) || flash_erase_sector(address);
+    return DEFECT(erases_blank_sectors, false, sector_erased(address)) || flash_erase_sector(address);
 }
 
 static void set_up(unsigned component) {
     package.component = component;
     package.start = image_for_update(component);
-    package.limit = slot_image_limit(component);
+    package.limit = DEFECT(slot_size_ignored, INT32_MAX, slot_image_limit(component));
     package.end = slot_for_update(component).address + slot_for_update(component).size;
     package.received = 0;
     package.erased_to = package.start;
@@ -67,7 +67,7 @@ bool package_resume(unsigned component, uint32_t *offset) {
     uint32_t gap = package.start;
     while (gap < package.end && !sector_erased(gap))
         gap += FLASH_SECTOR_SIZE;
-    package.received = gap == package.start ? 0 : gap - package.start - FLASH_SECTOR_SIZE;
+    package.received = gap == package.start ? 0 : gap - package.start - DEFECT(torn_sector_trusted, 0, FLASH_SECTOR_SIZE);
     package.erased_to = package.start + package.received;
     *offset = package.received;
     return package.received && image_header(&image, flash_at(package.start), package.limit);
@@ -79,7 +79,7 @@ bool package_resume(unsigned component, uint32_t *offset) {
  */
 static bool program(uint32_t address, const uint8_t *data, uint32_t size) {
     while (package.erased_to < address + size + FLASH_SECTOR_SIZE && package.erased_to < package.end) {
-        if (!erase(package.erased_to))
+        if (!DEFECT(old_sectors_kept, true, erase(package.erased_to)))
             return false;
         package.erased_to += FLASH_SECTOR_SIZE;
     }
@@ -150,7 +150,8 @@ static enum update_result check(struct image *image) {
     if (package.received < IMAGE_HEADER_SIZE)
         return package.received >= 4 && get32(package.header) == (uint32_t)IMAGE_MAGIC ? RESULT_INTEGRITY_CHECK_FAILED
                                                                                        : RESULT_UNSUPPORTED_PACKAGE;
-    if (!image_open(image, package.start, package.limit) || image->size != package.received)
+    if (!image_open(image, package.start, package.limit) ||
+        DEFECT(rest_of_package_ignored, image->size > package.received, image->size != package.received))
         return RESULT_INTEGRITY_CHECK_FAILED;
     if (!image_digest(image))
         return RESULT_INTEGRITY_CHECK_FAILED;

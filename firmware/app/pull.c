@@ -2,7 +2,9 @@
 
 #include "bytes.h"
 #include "coap.h"
+#include "defects.h"
 #include "package.h"
+#include "platform.h"
 #include "push.h"
 #include "registration.h"
 #include "uri.h"
@@ -14,6 +16,7 @@ static struct {
     unsigned component;
     bool waits_for_server; /* resumed after a reboot */
     uint32_t offset;
+    uint32_t heard_at;
     uint8_t exponent;
     unsigned restarts;
     uint8_t etag_size, etag[ETAG_MAX];
@@ -108,6 +111,7 @@ static void take(const struct coap_message *answer) {
     }
     remember();
     pull.offset += (uint32_t)answer->payload_size;
+    pull.heard_at = platform_milliseconds();
     if (blockwise)
         pull.exponent = block.size_exponent; /* the server may have chosen smaller ones */
     if (!block.more)
@@ -115,6 +119,9 @@ static void take(const struct coap_message *answer) {
 }
 
 static void answered(enum coap_outcome outcome, const struct coap_message *answer) {
+    const uint32_t patience = DEFECT(requests_not_repeated, 0, PULL_TIMEOUT_MS);
+    if (outcome == COAP_TIMED_OUT && platform_milliseconds() - pull.heard_at < patience)
+        return; /* the link may be bad for a while: pull_poll asks again */
     if (outcome != COAP_ANSWERED)
         fail(RESULT_CONNECTION_LOST);
     else if (answer->code == COAP_CONTENT)
@@ -139,6 +146,7 @@ static void set_up(unsigned component) {
     pull.active = true;
     pull.component = component;
     pull.exponent = LARGEST_EXPONENT;
+    pull.heard_at = platform_milliseconds();
 }
 
 static void start(unsigned component) {
@@ -166,7 +174,7 @@ void pull_resume(unsigned component) {
     set_up(component);
     components[component].pulls = true;
     pull.waits_for_server = true;
-    if (package_resume(component, &pull.offset)) {
+    if (DEFECT(pull_starts_over, false, package_resume(component, &pull.offset))) {
         pull.etag_size = update_resumption.etag_size;
         memcpy(pull.etag, update_resumption.etag, sizeof pull.etag);
         return;
@@ -178,10 +186,13 @@ void pull_resume(unsigned component) {
 }
 
 void pull_poll(uint32_t now) {
-    (void)now;
     if (!pull.active)
         start_next();
-    if (!pull.active || coap_busy(COAP_PULL) || (pull.waits_for_server && !registration_done()))
+    if (!pull.active || coap_busy(COAP_PULL))
         return;
+    if (pull.waits_for_server && !registration_done()) {
+        pull.heard_at = now; /* the server cannot answer yet */
+        return;
+    }
     ask();
 }

@@ -42,6 +42,8 @@ static uint8_t refusal(unsigned component) {
         return push.active || pull_pending() ? COAP_NOT_ALLOWED : 0;
     case UPDATE_DOWNLOADED:
         return COAP_BAD_REQUEST;
+    case UPDATE_UPDATING:
+        return DEFECT(download_while_updating, 0, COAP_NOT_ALLOWED);
     default:
         return COAP_NOT_ALLOWED;
     }
@@ -98,6 +100,8 @@ uint8_t push_block(unsigned component, struct block block, const uint8_t *data, 
                DEFECT(takes_any_block, false, block_offset(block) != push.position)) {
         return COAP_INCOMPLETE;
     }
+    if (DEFECT(record_with_each_block, true, false))
+        update_store();
     push.position += (uint32_t)size;
     push.heard_at = platform_milliseconds();
     if (!take(data, size, base64) || (!block.more && base64 && !base64_complete(&push.base64))) {

@@ -107,7 +107,7 @@ bool record_store(const void *data, size_t size) {
     if (room > sizeof record)
         return false;
     scan();
-    if (is_newest(data, size))
+    if (!DEFECT(record_with_each_block, true, DEFECT(record_at_each_start, true, false)) && is_newest(data, size))
         return true; /* nothing new: spare the flash */
     if (room > sector_start(journal.sector + 1) - journal.end && !next_sector())
         return false;

@@ -108,7 +108,7 @@ void update_begin_download(unsigned component) {
     const enum update_result result = DEFECT(stale_result, components[component].result, RESULT_INITIAL);
     update_become(component, UPDATE_DOWNLOADING, result);
     if (components[component].phase != PHASE_PULLING)
-        update_enter_phase(component, PHASE_IDLE);
+        update_enter_phase(component, DEFECT(unfinished_counts_as_downloaded, PHASE_DOWNLOADED, PHASE_IDLE));
 }
 
 void update_downloaded(unsigned component, const struct image *image) {
@@ -132,7 +132,10 @@ static void drop(unsigned component, enum update_result result) {
     push_abort(component);
     pull_abort(component);
     components[component].uri[0] = 0;
-    update_download_failed(component, result);
+    if (DEFECT(cancel_not_recorded, true, false))
+        update_become(component, UPDATE_IDLE, result);
+    else
+        update_download_failed(component, result);
 }
 
 uint8_t update_reset(unsigned component) {

@@ -162,8 +162,6 @@ static void check_dependencies(void) {
         swaps[image].type = TYPE_NONE;
 }
 
-static uint32_t smaller(uint32_t left, uint32_t right) { return left < right ? left : right; }
-
 static void perform(struct swap *swap) {
     struct image current, newer;
     image_open(&current, slot_area(swap->image, PRIMARY), 0);
@@ -176,13 +174,17 @@ static void perform(struct swap *swap) {
         refuse(swap->image, "older than what is there");
         return;
     }
-    say("image %u: %s, installs %v", swap->image, type_name(swap->type), &newer.version);
-    const uint32_t old = smaller(image_size(&current), image_limit(swap->image, PRIMARY));
-    swap->size = old > image_size(&newer) ? old : image_size(&newer);
-    update_run(swap);
+    const uint32_t old = image_size(&current), new = image_size(&newer);
+    const bool fits = update_size(swap, old > new ? old : new);
+    if (fits) {
+        say("image %u: %s, installs %v", swap->image, type_name(swap->type), &newer.version);
+        update_run(swap);
+    } else {
+        say("image %u: no room to swap what is there", swap->image);
+    }
     if (SWAPS)
         swap_finish(swap);
-    if (swap->type == TYPE_PERMANENT && image_open(&newer, slot_area(swap->image, PRIMARY), 0) == HEADER_GOOD)
+    if (fits && swap->type == TYPE_PERMANENT && image_open(&newer, slot_area(swap->image, PRIMARY), 0) == HEADER_GOOD)
         counter_raise(swap->image, &newer);
 }
 

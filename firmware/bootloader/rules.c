@@ -35,12 +35,12 @@ bool dependencies_met(unsigned image, const struct image *own, const struct imag
 }
 
 bool is_downgrade(const struct image *current, const struct image *newer) {
-#if BOOT_DOWNGRADE_COUNTER
+#if BOOT_DOWNGRADE_COUNTER && !defined(BOOT_MODE_OVERWRITE_ONLY) && !defined(BOOT_MODE_OVERWRITE_ONLY_FAST)
     uint32_t ours, theirs;
     if (!image_counter(current, &ours))
         return false;
     return !image_counter(newer, &theirs) || theirs < ours;
-#elif BOOT_DOWNGRADE_VERSION
+#elif BOOT_DOWNGRADE_VERSION || BOOT_DOWNGRADE_COUNTER
     return version_compare(&newer->version, &current->version) < 0;
 #else
     return (void)current, (void)newer, false;

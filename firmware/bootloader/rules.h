@@ -10,7 +10,10 @@
  */
 bool dependencies_met(unsigned image, const struct image *own, const struct image *active);
 
-/* Whether `newer` must not replace `current`: the options BOOT_DOWNGRADE_VERSION and BOOT_DOWNGRADE_COUNTER. */
+/*
+ * Whether `newer` must not replace `current`: the options BOOT_DOWNGRADE_VERSION and BOOT_DOWNGRADE_COUNTER. Where
+ * images are copied over the old ones the version decides with either of them.
+ */
 bool is_downgrade(const struct image *current, const struct image *newer);
 
 #endif

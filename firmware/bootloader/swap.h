@@ -36,6 +36,9 @@ bool update_possible(unsigned image);
 /* Offset in the secondary slot of the image that this swap brings into the primary. */
 uint32_t update_place(unsigned image, enum swap_type type);
 
+/* Set the bytes to exchange from the size of the larger image; false if there is no room for that. */
+bool update_size(struct swap *swap, uint32_t size);
+
 /* Look for a swap that has begun; true if there is one, `swap` then says how far it is. */
 bool update_find(struct swap *swap);
 

@@ -32,6 +32,11 @@ bool update_possible(unsigned image) {
     return (ours == theirs || ours == theirs + 1) && ours <= BOOT_MAX_SECTORS;
 }
 
+bool update_size(struct swap *swap, uint32_t size) {
+    swap->size = size;
+    return (sectors(size) + 1) * SECTOR <= trailer_sector(slot_area(swap->image, PRIMARY));
+}
+
 uint32_t update_place(unsigned image, enum swap_type type) { return (void)image, (void)type, 0; }
 
 bool update_find(struct swap *swap) {

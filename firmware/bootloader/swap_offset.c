@@ -31,6 +31,11 @@ bool update_possible(unsigned image) {
     return (ours == theirs || ours + 1 == theirs) && ours <= BOOT_MAX_SECTORS;
 }
 
+bool update_size(struct swap *swap, uint32_t size) {
+    swap->size = size;
+    return sectors(size) * SECTOR <= trailer_sector(slot_area(swap->image, PRIMARY));
+}
+
 /* An old image that was swapped out lies at the start, where nobody uploads one. */
 uint32_t update_place(unsigned image, enum swap_type type) {
     if (type == TYPE_REVERT)

@@ -62,6 +62,13 @@ bool update_possible(unsigned image) {
     return size == slot_area(image, SECONDARY).size && size / SECTOR <= BOOT_MAX_SECTORS && scratch_sectors();
 }
 
+/* Of an old image that is too large, as much is kept as an image may have. */
+bool update_size(struct swap *swap, uint32_t size) {
+    const uint32_t limit = image_limit(swap->image, PRIMARY);
+    swap->size = size < limit ? size : limit;
+    return true;
+}
+
 uint32_t update_place(unsigned image, enum swap_type type) { return (void)image, (void)type, 0; }
 
 bool update_find(struct swap *swap) {

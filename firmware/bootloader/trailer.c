@@ -3,6 +3,7 @@
 #include "defects.h"
 #include "endian.h"
 #include "memory.h"
+#include "soc.h"
 
 enum {
     MAGIC_ROOM = FIELD > MAGIC_SIZE ? FIELD : MAGIC_SIZE,
@@ -43,16 +44,19 @@ static enum mark read_magic(struct area area) {
     return flash_is_erased(at, MAGIC_SIZE) ? MARK_UNSET : MARK_BAD;
 }
 
+/* A flag that power loss has left half written counts as written where it cannot be completed. */
 static enum mark read_flag(struct area area, uint32_t offset) {
     const uint8_t value = *flash_at(area, offset);
     if (value == ERASED)
         return MARK_UNSET;
+    if (FLASH_WRITES_ONCE && (value & FLAG))
+        return MARK_SET;
     return value == FLAG ? MARK_SET : DEFECT(any_value_sets_flag, MARK_SET, MARK_BAD);
 }
 
 struct trailer trailer_read(struct area area) {
     const uint8_t info = *flash_at(area, trailer_info(area));
-    const bool known = (info & 0xF) >= TYPE_NONE && (info & 0xF) <= TYPE_REVERT;
+    const bool known = (info & 0xF) >= TYPE_NONE && (info & 0xF) <= TYPE_FAIL;
     return (struct trailer){
         .magic = read_magic(area),
         .image_ok = read_flag(area, image_ok_at(area)),
@@ -75,7 +79,8 @@ static void write_value(struct area area, uint32_t offset, uint32_t value, unsig
 
 static void set_flag(struct area area, uint32_t offset) {
     const uint8_t value = *flash_at(area, offset);
-    if (value != FLAG && (value & FLAG)) /* bits only go to 0: this one can still become the flag */
+    const bool becomes = FLASH_WRITES_ONCE ? value == ERASED : value != FLAG && (value & FLAG); /* bits only go to 0 */
+    if (becomes)
         write_value(area, offset, FLAG, 1);
 }
 

@@ -41,7 +41,7 @@ uint32_t trailer_info(struct area area);
 /* Offset of the first sector that holds a part of the trailer. */
 uint32_t trailer_sector(struct area area);
 
-/* Set a flag. One that power loss has left half written is completed; a wrong one is left alone. */
+/* Set a flag. One that power loss has left half written is completed if the flash can; a wrong one is left alone. */
 void trailer_set_image_ok(struct area area);
 void trailer_set_copy_done(struct area area);
 

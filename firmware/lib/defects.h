@@ -248,4 +248,99 @@
 #define DEFECT_keeps_old_trailer 0
 #endif
 
+/* application: a download that a reset has cut off counts as downloaded */
+#ifndef DEFECT_unfinished_counts_as_downloaded
+#define DEFECT_unfinished_counts_as_downloaded 0
+#endif
+
+/* application: a cancelled download is back after a reset */
+#ifndef DEFECT_cancel_not_recorded
+#define DEFECT_cancel_not_recorded 0
+#endif
+
+/* application: reports success while the image is still on trial */
+#ifndef DEFECT_success_before_confirm
+#define DEFECT_success_before_confirm 0
+#endif
+
+/* application: concludes the update of its first component only */
+#ifndef DEFECT_first_component_settled_only
+#define DEFECT_first_component_settled_only 0
+#endif
+
+/* application: writes its record at each start, whether it has changed or not */
+#ifndef DEFECT_record_at_each_start
+#define DEFECT_record_at_each_start 0
+#endif
+
+/* application: writes its record with each block that it receives */
+#ifndef DEFECT_record_with_each_block
+#define DEFECT_record_with_each_block 0
+#endif
+
+/* application: asks for the previous images whenever the watchdog has reset it */
+#ifndef DEFECT_crash_undoes_update
+#define DEFECT_crash_undoes_update 0
+#endif
+
+/* application: asks for permanent updates, so that nothing is ever taken back */
+#ifndef DEFECT_asks_for_good
+#define DEFECT_asks_for_good 0
+#endif
+
+/* application: installs everything that was downloaded, whatever was asked for */
+#ifndef DEFECT_ignores_instances
+#define DEFECT_ignores_instances 0
+#endif
+
+/* application: takes packages that are larger than the slot */
+#ifndef DEFECT_slot_size_ignored
+#define DEFECT_slot_size_ignored 0
+#endif
+
+/* application: takes packages with bytes behind the image */
+#ifndef DEFECT_rest_of_package_ignored
+#define DEFECT_rest_of_package_ignored 0
+#endif
+
+/* application: takes a download while the previous image may still be needed */
+#ifndef DEFECT_download_while_updating
+#define DEFECT_download_while_updating 0
+#endif
+
+/* application: erases sectors that are blank already */
+#ifndef DEFECT_erases_blank_sectors
+#define DEFECT_erases_blank_sectors 0
+#endif
+
+/* application: does not erase what an earlier download has left */
+#ifndef DEFECT_old_sectors_kept
+#define DEFECT_old_sectors_kept 0
+#endif
+
+/* application: goes on with a download behind the sector in which it was cut off */
+#ifndef DEFECT_torn_sector_trusted
+#define DEFECT_torn_sector_trusted 0
+#endif
+
+/* application: fetches from the beginning again what a reset has cut off */
+#ifndef DEFECT_pull_starts_over
+#define DEFECT_pull_starts_over 0
+#endif
+
+/* application: does not repeat lost requests */
+#ifndef DEFECT_requests_not_repeated
+#define DEFECT_requests_not_repeated 0
+#endif
+
+/* application: tests itself, but not the content of data images */
+#ifndef DEFECT_data_not_tested
+#define DEFECT_data_not_tested 0
+#endif
+
+/* application: reports the version in the slot that is not in use */
+#ifndef DEFECT_version_of_other_slot
+#define DEFECT_version_of_other_slot 0
+#endif
+
 #endif

@@ -7,6 +7,7 @@ from ._compile import cache_folder, compile_program
 from ._elf import Elf, Segment
 from ._layout import BootMode, Component, FirmwareLayout, Region
 from ._model import model_payload
+from ._native import NativeClient, native_client_program
 from ._reference import Behaviour, application_program, bootloader_program, sources_folder
 from ._toolchain import Program, Toolchain, toolchain
 
@@ -16,6 +17,7 @@ __all__ = [
     "Component",
     "Elf",
     "FirmwareLayout",
+    "NativeClient",
     "Program",
     "Region",
     "Segment",
@@ -26,6 +28,7 @@ __all__ = [
     "compile_program",
     "firmware_layout",
     "model_payload",
+    "native_client_program",
     "sources_folder",
     "toolchain",
 ]

@@ -21,6 +21,7 @@ from ._toolchain import Program, Toolchain, toolchain
 __all__ = ["cache_folder", "compile_program"]
 
 _BUILD_SECONDS: Final = 300
+_SCRIPT: Final = "program.ld"
 
 
 def cache_folder(name: str) -> Path:
@@ -88,14 +89,13 @@ class _Build:
         """Compile what is not in the cache, and link."""
         with tempfile.TemporaryDirectory(dir=output.parent, prefix="work-") as folder:
             work = Path(folder)
-            for name, text in {**self._program.generated, "program.ld": self._script}.items():
+            for name, text in {**self._program.generated, _SCRIPT: self._script}.items():
                 (work / name).write_text(text, encoding="utf-8")
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 objects = [*pool.map(lambda source: self._object(source, work), self._objects)]
             part = work / "program.elf"
-            self._call(
-                [*self._link, *map(str, objects), *self._libraries, "-T", str(work / "program.ld")], part
-            )
+            script = ["-T", str(work / _SCRIPT)] if self._script else []
+            self._call([*self._link, *map(str, objects), *self._libraries, *script], part)
             part.replace(output)
 
     def _object(self, source: Path, work: Path) -> Path:
@@ -128,7 +128,7 @@ class _Build:
         if result.returncode or not output.exists():
             raise BuildError(
                 f"{name} does not compile",
-                where=str(self._program.linker_script.parent),
+                where=str(self._program.sources[0].parent),
                 found=(result.stderr or result.stdout).strip()
                 or f"exit code {result.returncode} and no output",
                 remedy="mend the source; the command was: " + " ".join(command),
@@ -161,6 +161,8 @@ def _defines(defines: Mapping[str, str | int], words: set[str]) -> list[str]:
 
 
 def _linker_script(program: Program) -> str:
-    """The script behind its symbols: not every linker takes them on the command line."""
+    """The script behind its symbols: not every linker takes them on the command line. Empty without one."""
+    if program.linker_script is None:
+        return ""
     symbols = [f"{name} = {value:#x};\n" for name, value in sorted(program.linker_symbols.items())]
     return "".join(symbols) + program.linker_script.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from .._errors import BuildError
 
-__all__ = ["Program", "Toolchain", "toolchain"]
+__all__ = ["Program", "Toolchain", "toolchain", "zig_path"]
 
 _COMMON: Final = (
     "-mthumb",
@@ -41,7 +41,8 @@ class Program:
     """What one ELF file is made of.
 
     ``headers`` are folders searched for includes, ``generated`` maps the name of a header
-    to its text, ``defines`` become ``-Dname=value``,
+    to its text, ``defines`` become ``-Dname=value``. Without a linker script the compiler's own
+    is used,
     ``linker_symbols`` can be used in the linker script. ``cpu`` is a gcc ``-mcpu`` name;
     ``hard_float`` passes floating-point arguments in FPU registers.
     """
@@ -49,7 +50,7 @@ class Program:
     name: str
     cpu: str
     sources: Sequence[Path]
-    linker_script: Path
+    linker_script: Path | None
     headers: Sequence[Path] = ()
     generated: Mapping[str, str] = field(default_factory=dict)
     defines: Mapping[str, str | int] = field(default_factory=dict)
@@ -76,15 +77,17 @@ class Toolchain(Protocol):
         """What follows the objects when linking."""
 
 
+def zig_path() -> str:
+    """The compiler itself: `python -m ziglang` would start an interpreter for each source."""
+    import ziglang
+
+    folder = Path(ziglang.__file__).parent
+    return next((str(path) for path in (folder / "zig", folder / "zig.exe") if path.exists()), "zig")
+
+
 class _Zig:
     def __init__(self) -> None:
-        import ziglang
-
-        # the compiler itself: `python -m ziglang` would start an interpreter for each source
-        folder = Path(ziglang.__file__).parent
-        self._path = next(
-            (str(path) for path in (folder / "zig", folder / "zig.exe") if path.exists()), "zig"
-        )
+        self._path = zig_path()
 
     @property
     def identity(self) -> str:

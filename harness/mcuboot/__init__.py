@@ -7,7 +7,7 @@ of MCUboot 2.4.0 and imgtool 2.5.0; each module names the functions they come fr
 * bytes of a flash: `FlashView`; what to know of the boot loader: `BootSettings`
 * everything at once: `FlashReport.build(view, settings)`, compared by `diff_reports`
 * parts: `Image`, `ImageHeader`, `Tlv`, `TrailerLayout`, `Trailer`, `SwapStatus`, `read_flash`
-* decisions: `swap_type`, `unfinished_swap`, `plan_boot`, `max_image_size`
+* decisions: `swap_type`, `unfinished_swap`, `plan_boot`, `max_image_size`, `boot_wear`
 * making things: `sign`, `build_trailer`, `set_pending`, `set_confirmed`
 """
 
@@ -60,6 +60,7 @@ from ._trailer import (
     build_trailer,
 )
 from ._version import Version
+from ._wear import BootWear, boot_wear
 
 __all__ = [
     "FLAG_SET",
@@ -71,6 +72,7 @@ __all__ = [
     "BootPlan",
     "BootRecord",
     "BootSettings",
+    "BootWear",
     "Change",
     "Dependency",
     "DowngradePrevention",
@@ -119,6 +121,7 @@ __all__ = [
     "UnfinishedSwap",
     "UpdateStep",
     "Version",
+    "boot_wear",
     "build_trailer",
     "diff_reports",
     "expected_trailers",

@@ -1,6 +1,6 @@
 """How large an image may be, and whether two slots can be used together.
 
-Source: ``app_max_size`` and ``boot_slots_compatible`` in bootutil's ``swap_scratch.c``,
+Source: ``app_max_size``, ``boot_slots_compatible`` and ``swap_run`` in bootutil's ``swap_scratch.c``,
 ``swap_move.c`` and ``swap_offset.c``, ``bootutil_max_image_size`` in ``bootutil_misc.c``
 (MCUboot 2.4.0). Sectors of one size are assumed.
 """
@@ -83,6 +83,19 @@ def slots_problem(settings: BootSettings, number: int = 0) -> str | None:
     if settings.mode.swaps and settings.layout(primary).size + sector > primary.size:
         return "trailer leaves no sector for an image"
     return None
+
+
+def has_room(settings: BootSettings, number: int, size: int) -> bool:
+    """False if a new swap of ``size`` bytes would not even be begun: move and offset count sectors first.
+
+    An image that is accepted always has room; the old one in the primary may not.
+    """
+    if settings.mode not in (SwapMode.MOVE, SwapMode.OFFSET):
+        return True
+    primary, sector = settings.images[number].primary, settings.sector_size
+    usable = (primary.size - _up(settings.layout(primary).size, sector)) // sector
+    spare = 1 if settings.mode is SwapMode.MOVE else 0
+    return _up(size, sector) // sector + spare <= usable
 
 
 def _scratch_problem(settings: BootSettings) -> str | None:

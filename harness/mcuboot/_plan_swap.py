@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ._dependencies import searchable, unmet_dependency
-from ._limits import slots_problem
+from ._limits import has_room, slots_problem
 from ._modes import SwapMode
 from ._plan import BootAction, BootPlan, Erasure, ImagePlan
 from ._settings import BootSettings, DowngradePrevention
@@ -273,7 +273,9 @@ def _downgrade(image: ImageState, settings: BootSettings) -> str:
     if settings.downgrade_prevention is DowngradePrevention.VERSION:
         return _older(image, settings)
     if settings.downgrade_prevention is DowngradePrevention.SECURITY_COUNTER and image.secondary:
-        ours, theirs = image.primary.image.security_counter, image.secondary.image.security_counter
+        old = image.primary.image
+        ours = old.security_counter if searchable(old) else None
+        theirs = image.secondary.image.security_counter
         if ours is not None and theirs is None:
             return f"it has no security counter, the primary has {ours}"
         if ours is not None and theirs is not None and theirs < ours:
@@ -310,6 +312,12 @@ def _perform(work: _Work, settings: BootSettings) -> None:
     copied = settings.mode.overwrites or (settings.bootstrap and not work.state.primary.valid)
     if not copied and not searchable(work.state.primary.image, empty=True):
         work.keep("the TLV areas of the primary's image cannot be found: swapping it fails", BootAction.PANIC)
+        return
+    sizes = [slot.image.size or 0 for slot in (work.state.primary, work.state.secondary) if slot]
+    if not copied and not has_room(settings, work.state.number, max(sizes)):
+        kept = f"{work.type.name.lower()} is not begun: the primary's {sizes[0]} bytes leave no room to swap"
+        work.notes.append("its copy_done is set all the same, and the request stays")
+        work.keep(kept)
         return
     work.action = BootAction.OVERWRITE if copied else _ACTIONS[work.type]
     if copied:

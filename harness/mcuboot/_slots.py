@@ -162,9 +162,7 @@ def _secondary_offset(
     if unfinished and unfinished.low_nibble == SwapType.REVERT:
         return 0
     first, other = (0, sector) if request is SwapType.REVERT else (sector, 0)
-    if not has_header(view, area.address + first) and has_header(view, area.address + other):
-        return other
-    return first
+    return first if has_header(view, area.address + first) else other
 
 
 def _read_slot(
