@@ -5,6 +5,7 @@
   x ImageError                 an image cannot be read, built or signed
     + SigningError
   x BuildError                 firmware does not compile or a toolchain part is missing
+  x SweepError                 a power-cut sweep cannot be made of what was given
   x BenchError                 the bench is broken; a test that meets one is an error, never a skip
     + ProbeError               debug probe or target answers wrongly
     + FlashError               programming or reading flash failed
@@ -43,6 +44,7 @@ __all__ = [
     "RegistrationError",
     "RequestError",
     "SigningError",
+    "SweepError",
     "VerdictError",
 ]
 
@@ -94,6 +96,10 @@ class SigningError(ImageError):
 
 class BuildError(HarnessError):
     """The firmware could not be built; ``found`` carries the compiler's output."""
+
+
+class SweepError(HarnessError):
+    """A scenario cannot be recorded or a recording not be used; no statement about the firmware's safety."""
 
 
 class BenchError(HarnessError):

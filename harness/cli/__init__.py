@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -18,6 +20,9 @@ _COMMANDS: Final = {
     "verify": ("_verify", "Run the regression suite on a board."),
     "slots": ("_slots", "Explain the MCUboot slots in a flash dump, and what the next boot would do."),
     "emulate": ("_emulate", "Run an emulated board for pyOCD, a debugger and serial terminals."),
+    "link": ("_link", "Stand between devices and a server, and lose, double, delay or damage messages."),
+    "sweep": ("_sweep", "Cut power at every flash operation of an update, and judge what comes of it."),
+    "replay": ("_replay", "Do one failure of a sweep again, in a debugger if asked."),
     "boards": ("_boards", "List boards, check a board file, print the schema."),
 }
 
@@ -34,6 +39,16 @@ class _Lazy(click.Group):
         command = import_module(f".{_COMMANDS[name][0]}", __name__).command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; the flush at the end must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -58,7 +73,14 @@ def _group() -> None:
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 well, 1 a verdict did not hold, 2 wrong use, bad input or a broken bench."""
+    """Entry point. Exit codes: 0 well, 1 a verdict did not hold, 2 wrong use, bad input or a broken bench.
+
+    A request to end (SIGTERM, a closed terminal) is like Ctrl-C: what a command opened is closed.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # else nohup, for example
+            signal.signal(number, signal.default_int_handler)
     try:
         # click hands the code of its own Exit back as result
         sys.exit(_group.main(standalone_mode=False) or 0)
@@ -76,5 +98,3 @@ def main() -> None:
     except HarnessError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.exit(0)

@@ -1,0 +1,66 @@
+"""Power cuts at every flash operation of an update, inside it too, on the target's own binary.
+
+`prepare` records a scenario once; `sweep` cuts power at every operation of it, boots the emulated
+chip from what is left in flash and judges what comes of that. Start with those two; `Plan` says
+which points are tried, `Results` tells what was found, `replay` does one of the failures again.
+See docs/power-cuts.md.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._api import Results, Subject, prepare, sweep
+    from ._explore import Plan
+    from ._recording import Recording
+    from ._replay import Replay
+    from ._report import Report, schema_text
+    from ._run import Progress, SweepLog
+    from ._scenarios import SCENARIOS, Options
+    from ._tears import Tears
+    from ._workers import Executor, LocalExecutor
+
+__all__ = [
+    "SCENARIOS",
+    "Executor",
+    "LocalExecutor",
+    "Options",
+    "Plan",
+    "Progress",
+    "Recording",
+    "Replay",
+    "Report",
+    "Results",
+    "Subject",
+    "SweepLog",
+    "Tears",
+    "prepare",
+    "schema_text",
+    "sweep",
+]
+
+_HOMES = {
+    "SCENARIOS": "_scenarios",
+    "Executor": "_workers",
+    "LocalExecutor": "_workers",
+    "Options": "_scenarios",
+    "Plan": "_explore",
+    "Progress": "_run",
+    "Recording": "_recording",
+    "Replay": "_replay",
+    "Report": "_report",
+    "SweepLog": "_run",
+    "Tears": "_tears",
+    "schema_text": "_report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Look names up at first use: most of them load the emulator."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES.get(name, '_api')}", __name__), name)
+    globals()[name] = value
+    return value
