@@ -23,7 +23,7 @@ static uint32_t seed(void) {
 }
 
 static void greet(void) {
-    char line[80];
+    char line[sizeof BOARD_NAME + 80];
     struct text text = {.data = line, .capacity = sizeof line};
     struct version version = {0};
     (void)health_version(0, &version);

@@ -3,7 +3,8 @@
 #include "bytes.h"
 #include "coap_message.h"
 
-const struct object *const objects[] = {&object_server, &object_device, &object_firmware, &object_components, NULL};
+const struct object *const objects[] = {&object_server,   &object_device,     &object_connectivity,
+                                         &object_firmware, &object_components, NULL};
 
 static const struct object *find_object(uint16_t id) {
     for (const struct object *const *object = objects; *object; object++)

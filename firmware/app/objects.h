@@ -48,7 +48,7 @@ struct object {
 /* All objects that are registered, in ascending order; the end is NULL. */
 extern const struct object *const objects[];
 
-extern const struct object object_server, object_device, object_firmware, object_components;
+extern const struct object object_server, object_device, object_connectivity, object_firmware, object_components;
 
 enum { OBJECT_SECURITY = 0, OBJECT_FIRMWARE = 5, OBJECT_COMPONENTS = 33629, RESOURCE_PACKAGE = 0 };
 

@@ -19,6 +19,7 @@ __all__ = [
     "expect_nothing_asked",
     "expect_refusal",
     "expect_said",
+    "explained",
     "status",
     "unchanged",
     "wait_flash",
@@ -38,7 +39,7 @@ FAILED = status(UpdateState.IDLE, UpdateResult.UPDATE_FAILED)
 
 
 def expect_said(rig: UpdateRig, expected: UpdateStatus, *running: SignedImage, why: str) -> None:
-    """Raise `VerdictError` unless the device reports this for these components, and their versions as running."""
+    """Raise `VerdictError` unless the device reports this of these components, and that they run."""
     problems = []
     for image in running:
         component = rig.component(image.component)
@@ -86,26 +87,40 @@ def expect_nothing_asked(rig: UpdateRig, *, why: str) -> None:
 
 
 def expect_refusal(
-    rig: UpdateRig, component: UpdatableComponent, request: Callable[[], object], *codes: str, why: str
+    rig: UpdateRig, component: UpdatableComponent, request: Callable[[], object], code: str, *, why: str
 ) -> None:
-    """Raise `VerdictError` unless the request is answered with one of these codes and changes nothing.
+    """Raise `VerdictError` unless the request is answered with this code and changes nothing.
 
-    ``request`` returns the code, or raises `RequestError` with it.
+    ``request`` returns the code as text, or raises `RequestError` with it; anything else is an acceptance.
     """
     before = component.status()
     try:
-        code = request()
+        answer = request()
+        found = answer if isinstance(answer, str) else "2.04"
     except RequestError as error:
-        code = error.code
+        found = error.code
     after = component.status()
     problems = []
-    if code not in codes:
-        problems.append(f"{component.path} answered {code}, and should refuse with {' or '.join(codes)}")
+    if found != code:
+        problems.append(
+            f"{component.path} of {rig.board.name} answered {found}, and should refuse with {code}"
+        )
     if after != before:
-        problems.append(f"{component.path} was {before}, and is now {after}")
+        problems.append(f"{component.path} of {rig.board.name} was {before}, and is now {after}")
     if problems:
         lines = [*problems, f"rule: {why}"]
         raise VerdictError("\n".join([*lines, _NEXT_STATE, "", rig.evidence()]))
+
+
+@contextmanager
+def explained(*, why: str, look_at: str) -> Iterator[None]:
+    """Add a rule to a `VerdictError`, and where to look, for a test that knows more than what raises it."""
+    try:
+        yield
+    except VerdictError as error:
+        what, _, evidence = str(error).partition("\n")
+        lines = [what, f"rule: {why}", f"look at: {look_at}", evidence]
+        raise VerdictError("\n".join(lines)) from None
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_image_waits_until_its_dependency_arrives(
     careless.expect({pair.app: Verdict.PENDING}, why="what it needs is not there yet")
     careless.reset()
     careless.expect({pair.app: Verdict.PENDING}, why="it is tried again at each boot, and nothing is lost")
-    careless.device.debug.program(careless.stage(pair.data))
+    careless.upload(pair.data)
     careless.reset()
     careless.expect({pair.app: installed, pair.data: installed}, why="now each has what it needs")
 

@@ -66,7 +66,7 @@ def test_stored_counter_rises_when_an_update_is_confirmed(
     careless.expect({new: Verdict.CONFIRMED}, why="it was confirmed")
     careless.adopt(new)
     older = images.quiet(hil_component.name, "3.0.0", security_counter=2)
-    careless.device.debug.program(careless.stage(older))
+    careless.upload(older)
     careless.reset()
     careless.expect(
         {older: Verdict.REFUSED}, why="the device has seen counter 3, and accepts nothing below it"

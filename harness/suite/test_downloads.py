@@ -23,7 +23,16 @@ from ..protocols import (
 )
 from ..protocols.badlink import Direction
 from ..updates import SignedImage, UpdateRig, Verdict
-from ._checks import IDLE, SECONDS, expect_nothing_asked, expect_refusal, expect_said, status, unchanged
+from ._checks import (
+    IDLE,
+    SECONDS,
+    expect_nothing_asked,
+    expect_refusal,
+    expect_said,
+    explained,
+    status,
+    unchanged,
+)
 from ._interruptions import BLOCK, break_off_push
 from .conftest import Images
 
@@ -32,6 +41,7 @@ pytestmark = pytest.mark.hil_requires("signing", "installs", "lwm2m")
 DOWNLOADED = status(UpdateState.DOWNLOADED)
 #: so slow that a test can step in: bytes a second
 SLOW = LinkConditions(bandwidth=30_000)
+_NOTHING_LEFT = "what an abandoned download has left behind harms no later one"
 _NOBODY_ASKED = "nothing is installed that nobody has asked for"
 
 
@@ -65,22 +75,17 @@ def _wait_lost(link: BadFrameLink) -> None:
         limit.pause(0.01)
 
 
-def _expect_resumed(rig: UpdateRig, publication: Publication) -> None:
-    """Raise `VerdictError` if the beginning was fetched more than once."""
-    if publication.served.get(0) != 1:
-        raise VerdictError(
-            f"the first block was fetched {publication.served.get(0, 0)} times,"
-            f" {publication.blocks_served} blocks in all\n"
-            "rule: a download that was interrupted goes on where it was\n"
-            "look at: how the application resumes a pull\n\n" + rig.evidence()
-        )
-
-
-def _expect_downloaded(rig: UpdateRig, component: UpdatableComponent, image: SignedImage) -> None:
-    """Wait for the end of a pull. Raise `VerdictError` unless the image is there, and that is all."""
-    found = component.wait_downloaded(deadline=SECONDS)
-    if found != DOWNLOADED:
-        raise VerdictError(f"{image} was not downloaded: the device says {found}\n\n{rig.evidence()}")
+def _expect_resumed_download(
+    rig: UpdateRig, component: UpdatableComponent, image: SignedImage, publication: Publication
+) -> None:
+    """Wait for the end of a pull that was interrupted. Raise `VerdictError` unless it went on where it was."""
+    look_at = "how the application goes on with a pull, and from which offset"
+    with explained(why="a download that was interrupted goes on where it was", look_at=look_at):
+        found, times = component.wait_downloaded(deadline=SECONDS), publication.served.get(0, 0)
+        if found != DOWNLOADED:
+            raise VerdictError(f"{image} was not downloaded: the device says {found}\n\n{rig.evidence()}")
+        if times != 1:
+            raise VerdictError(f"the first block of {image} was fetched {times} times\n\n{rig.evidence()}")
     rig.expect({image: Verdict.UNCHANGED}, why=_NOBODY_ASKED)
 
 
@@ -115,31 +120,31 @@ def test_abandoned_push_leaves_nothing_behind(rig: UpdateRig, images: Images, sm
     with _elsewhere_unchanged(rig, smallest):
         break_off_push(component, first.data, blocks=12)
         component.cancel()
-        rig.download(second)
+        with explained(why=_NOTHING_LEFT, look_at="what the application erases before it writes"):
+            rig.download(second)
     rig.update(smallest, instances=())
-    rig.expect({second: Verdict.CONFIRMED}, why="what an abandoned download has left behind harms nobody")
+    rig.expect({second: Verdict.CONFIRMED}, why=_NOTHING_LEFT)
 
 
 def test_pull_outlasts_a_silent_link(
-    hil_link: BadFrameLink, rig: UpdateRig, images: Images, hil_component: Component
+    hil_link: BadFrameLink, rig: UpdateRig, images: Images, smallest: str
 ) -> None:
-    new, component = images.new(hil_component.name), rig.component(hil_component.name)
-    with _elsewhere_unchanged(rig, hil_component.name):
+    new, component = images.new(smallest), rig.component(smallest)
+    with _elsewhere_unchanged(rig, smallest):
         hil_link.conditions = SLOW
         publication = _pull(rig, component, new, 256)
         publication.wait_served(3, SECONDS)
         hil_link.silence(SECONDS)
         _wait_lost(hil_link)
         hil_link.heal()
-        _expect_downloaded(rig, component, new)
-    _expect_resumed(rig, publication)
+        _expect_resumed_download(rig, component, new, publication)
 
 
 def test_pull_that_a_reset_cuts_off_can_be_started_again(
-    hil_link: BadFrameLink, rig: UpdateRig, images: Images, hil_component: Component
+    hil_link: BadFrameLink, rig: UpdateRig, images: Images, smallest: str
 ) -> None:
-    new, component = images.new(hil_component.name), rig.component(hil_component.name)
-    with _elsewhere_unchanged(rig, hil_component.name):
+    new, component = images.new(smallest), rig.component(smallest)
+    with _elsewhere_unchanged(rig, smallest):
         hil_link.conditions = SLOW
         publication = _pull(rig, component, new, 256)
         publication.wait_served(3, SECONDS)
@@ -164,8 +169,7 @@ def test_pull_by_object_5_goes_on_after_a_reset(
         publication.wait_served(sectors // BLOCK, SECONDS)
         rig.reset()
         hil_link.heal()
-        _expect_downloaded(rig, component, new)
-    _expect_resumed(rig, publication)
+        _expect_resumed_download(rig, component, new, publication)
 
 
 @pytest.mark.parametrize("way", ["push", "pull"])
@@ -175,7 +179,11 @@ def test_download_over_a_bad_link(
     new = images.new(smallest)
     with _elsewhere_unchanged(rig, smallest):
         hil_link.conditions = LinkConditions(loss=0.04, duplication=0.5, corruption=0.04, seed=5)
-        rig.download(new, pull=way == "pull", block_size=512)
+        with explained(
+            why="what is lost on the way is sent again, and what comes twice is done once (RFC 7252, section 4)",
+            look_at="the section 'bad link' of this report, and how the application knows a repetition",
+        ):
+            rig.download(new, pull=way == "pull", block_size=512)
         hil_link.heal()
     rig.expect({new: Verdict.UNCHANGED}, why=_NOBODY_ASKED)
 
@@ -240,6 +248,7 @@ def test_package_of_the_wrong_size_is_refused(
     bad = spoil(rig.board, good)
     with _elsewhere_unchanged(rig, smallest):
         component.push(bad.data, deadline=SECONDS)
+    with _elsewhere_unchanged(rig, smallest):
         expect_said(rig, status(UpdateState.IDLE, result), old, why=f"{bad} is no package for {smallest}")
         expect_refusal(
             rig, component, lambda: component.update(()), "4.05", why="what was refused cannot be installed"
@@ -269,17 +278,17 @@ def test_other_component_is_updated_in_the_middle_of_a_push(
 
 @pytest.mark.hil_requires("two-images")
 def test_download_outlasts_the_update_of_the_other_component(
-    rig: UpdateRig, images: Images, hil_component: Component
+    rig: UpdateRig, images: Images, smallest: str
 ) -> None:
-    name, other = hil_component.name, images.partner(hil_component.name)
-    waiting, wanted = images.new(name), images.new(other)
+    other = images.partner(smallest)
+    waiting, wanted = images.new(smallest), images.new(other)
     for image in (waiting, wanted):
         rig.download(image)
     rig.update(other, instances=())
     rig.expect(
         {wanted: Verdict.CONFIRMED, waiting: Verdict.UNCHANGED}, why="only what was asked for is installed"
     )
-    expect_said(rig, DOWNLOADED, images.old[name], why="a download waits until it is asked for")
+    expect_said(rig, DOWNLOADED, images.old[smallest], why="a download waits until it is asked for")
 
 
 def test_download_is_refused_while_an_update_is_running(

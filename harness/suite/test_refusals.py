@@ -39,7 +39,11 @@ def test_damaged_image_is_refused(
     new = DAMAGES[damage](images.new(hil_component.name))
     hil_rig.installed = dict(images.old)
     hil_rig.offer(new)
-    hil_rig.expect({new: Verdict.REFUSED}, why=f"a damaged image ({damage}) is erased, not installed")
+    if damage == "header magic" and "offset" in hil_rig.board.capabilities:
+        why = "swap mode offset finds an update by its magic; without one there is none to install"
+        hil_rig.expect({new: Verdict.UNCHANGED}, why=why)
+    else:
+        hil_rig.expect({new: Verdict.REFUSED}, why=f"a damaged image ({damage}) is erased, not installed")
 
 
 @pytest.mark.parametrize("permanent", [False, True], ids=["test", "permanent"])

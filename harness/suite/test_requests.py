@@ -81,16 +81,15 @@ def test_update_after_a_rollback(careless: UpdateRig, images: Images, hil_compon
 
 @pytest.mark.hil_requires("revert", "console")
 def test_update_after_an_update(careless: UpdateRig, images: Images, hil_component: Component) -> None:
-    first = images.quiet(hil_component.name)
+    first, second = images.quiet(hil_component.name), images.quiet(hil_component.name, "3.0.0")
     careless.offer(first)
     careless.command(f"confirm {hil_component.name}")
-    old = careless.installed[hil_component.name]
     careless.adopt(first)
-    careless.command(f"pending {hil_component.name}")  # back to the old image, which is still there
+    careless.upload(second)
     careless.reset()
-    careless.expect({old: Verdict.SWAPPED}, why="the trailers of one update do not disturb the next one")
+    careless.expect({second: Verdict.SWAPPED}, why="the trailers of one update do not disturb the next one")
     careless.reset()
-    careless.expect({old: Verdict.ROLLED_BACK}, why=_GIVEN_UP)
+    careless.expect({second: Verdict.ROLLED_BACK}, why=_GIVEN_UP)
 
 
 @pytest.mark.hil_requires("console")
@@ -138,7 +137,7 @@ def test_second_update_before_the_first_is_confirmed(
     careless.offer(first)
     careless.expect({first: Verdict.SWAPPED}, why="a test update is installed, and waits to be confirmed")
     careless.adopt(first)
-    careless.device.debug.program(careless.stage(second))
+    careless.upload(second)
     careless.reset()
     careless.expect(
         {second: Verdict.SWAPPED},
@@ -177,7 +176,6 @@ def test_request_without_an_image_does_not_block_the_next_one(
         "a request without an image stays in the trailer: the application cannot make another one"
         f"\nrule: what cannot be installed is not asked for at every boot\n\n{careless.evidence()}"
     )
-    content = careless.stage(new)
-    careless.device.debug.program(content)
+    careless.upload(new)
     careless.reset()
     careless.expect({new: Verdict.SWAPPED}, why=f"version {NEW} is good, and asked for")

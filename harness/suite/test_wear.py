@@ -184,8 +184,8 @@ def _download_erases(board: Board, image: SignedImage) -> dict[int, int]:
 
 
 @pytest.mark.hil_requires("lwm2m")
-def test_download_wears_no_sector_twice(rig: UpdateRig, images: Images, hil_component: Component) -> None:
-    board, name = rig.board, hil_component.name
+def test_download_wears_no_sector_twice(rig: UpdateRig, images: Images, smallest: str) -> None:
+    board, name = rig.board, smallest
     unit, noted = board.flash.write_alignment, []
     for version, size, blank in (("2.0.0", 5000, True), ("3.0.0", 25000, False)):
         image = images.factory.make(name, version, size=size)

@@ -139,6 +139,17 @@ class UpdateRig:
         self.install(*self.installed.values(), staged=content)
         self.boot(deadline=deadline)
 
+    def upload(self, image: SignedImage, *, permanent: bool = False) -> None:
+        """Put an update and its request into the secondary slot of a device in use, which is erased first.
+
+        The core is halted afterwards: `restart`.
+        """
+        content = self.stage(image, permanent=permanent)
+        component = self.board.component(image.component)
+        slot = self.board.partition(component.secondary or component.primary)
+        self.device.debug.erase(slot.address, slot.size)
+        self.device.debug.program(content)
+
     # boots
 
     def start(self) -> None:

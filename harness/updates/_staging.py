@@ -31,9 +31,21 @@ def request(board: Board, component: str | int | Component, *, permanent: bool =
 
 
 def staged(board: Board, image: SignedImage, *, permanent: bool = False) -> dict[int, bytes]:
-    """An image where an update has to lie, and the request to install it, by address."""
-    place = upload_area(board, image.component)
-    return {place.address: image.data, **request(board, image.component, permanent=permanent)}
+    """An image where an update has to lie, and the request to install it, by address.
+
+    Where an image is so large that it reaches into the request, the request counts: it is written last.
+    """
+    place = upload_area(board, image.component).address
+    asked = request(board, image.component, permanent=permanent)
+    data = bytearray(image.data)
+    for address, content in list(asked.items()):
+        covered = data[address - place : address - place + len(content)]
+        if covered:
+            data[address - place : address - place + len(covered)] = content[: len(covered)]
+            del asked[address]
+            if len(content) > len(covered):
+                asked[address + len(covered)] = content[len(covered) :]
+    return {place: bytes(data), **asked}
 
 
 def factory_trailer(board: Board, component: str | int | Component, *, confirmed: bool) -> dict[int, bytes]:
