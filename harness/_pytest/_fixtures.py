@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from .._errors import CapabilityMissing
-from ..boards import Board, Component
+from ..boards import Board, Component, check_capability
 from ..devices import Console, Device, open_device
 from ..mcuboot import FlashReport
 from ..protocols import BadFrameLink, Lwm2mServer
@@ -116,6 +116,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     if isinstance(board, Board):
         for mark in item.iter_markers("hil_requires"):
             for capability in mark.args:
+                check_capability(capability)
                 if capability not in settings.capabilities(board):
                     pytest.skip(str(CapabilityMissing(capability, board=board.name)))
     try:

@@ -4,13 +4,14 @@
 everything that is wrong with a file. All refusals are `BoardError`.
 """
 
-from ._board import Board, check_board
+from ._board import KNOWN_CAPABILITIES, Board, check_board, check_capability
 from ._find import boards_folder, find_board, shipped_boards
 from ._model import BoardFile, Component, Debug, Flash, Mcuboot, Partition, SerialPort, Signature, Usb
 from ._problems import Problem
 from ._schema import json_schema, json_schema_text
 
 __all__ = [
+    "KNOWN_CAPABILITIES",
     "Board",
     "BoardFile",
     "Component",
@@ -24,6 +25,7 @@ __all__ = [
     "Usb",
     "boards_folder",
     "check_board",
+    "check_capability",
     "find_board",
     "json_schema",
     "json_schema_text",

@@ -28,6 +28,24 @@ from ._variant import Changes
 
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
+#: Every name that `Board.capabilities` may contain, and those that a device adds.
+KNOWN_CAPABILITIES: Final = frozenset(
+    {mode.value for mode in SwapMode}
+    | {f"{count}-images" for count in _NUMBERS[2:]}
+    | {"revert", "installs", "lwm2m", "console", "slipmux", "emulator", "signing", "power", "flash-journal"}
+    | {"downgrade-prevention", "rollback-protection"}
+)
+
+
+def check_capability(name: str) -> None:
+    """Raise `BoardError` for a name that no board can ever have: a misspelt one would skip for ever."""
+    if name not in KNOWN_CAPABILITIES:
+        raise BoardError(
+            f"no capability is called {name!r}",
+            expected=", ".join(sorted(KNOWN_CAPABILITIES)),
+            remedy=nearest(name, KNOWN_CAPABILITIES) or None,
+        )
+
 
 def check_board(file: Path | str) -> tuple[Problem, ...]:
     """Everything that is wrong with a board file; empty if it can be loaded."""

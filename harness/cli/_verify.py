@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from .._errors import BoardError, BuildError
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @click.command("verify", context_settings={"ignore_unknown_options": True})
 @click.option("--board", "boards", required=True, multiple=True, help="Board to verify; may be repeated.")
+@click.option("--every-mode", is_flag=True, help="In every swap mode that the board's flash map allows.")
 @click.option("--backend", type=click.Choice(["embedded", "hardware"]), help="What the board runs on.")
 @click.option("--probe", help="Unique id of the debug probe, for hardware.")
 @click.option("--port", "ports", multiple=True, metavar="ROLE=URL", help="Serial port by role, for hardware.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     boards: tuple[str, ...],
+    every_mode: bool,
     backend: str | None,
     probe: str | None,
     ports: tuple[str, ...],
@@ -29,6 +37,8 @@ def command(
 
     from .. import suite
 
+    if every_mode:
+        boards = tuple(variant for board in boards for variant in _in_every_mode(board))
     options = [f"--hil-board={board}" for board in boards]
     options += [f"--hil-backend={backend}"] if backend else []
     options += [f"--hil-probe={probe}"] if probe else []
@@ -38,5 +48,40 @@ def command(
     own = ["-c", str(folder / "pytest.ini"), "-p", "no:cacheprovider"]
     # pytest cannot rewrite asserts in what the command line has loaded; there are none that matter.
     quiet = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-    code = pytest.main([*own, *options, *pytest_arguments, *quiet, str(folder)])
+    seen = _Seen()
+    code = pytest.main([*own, *options, *pytest_arguments, *quiet, str(folder)], plugins=[seen])
+    if code == 0 and seen.skipped and not seen.passed:
+        click.echo("nothing was verified: every test was skipped, see the reasons with -rs", err=True)
+        raise click.exceptions.Exit(2)
     raise click.exceptions.Exit(int(code) if code in {0, 1} else 2)
+
+
+class _Seen:
+    """Counts what was verified."""
+
+    def __init__(self) -> None:
+        self.passed = self.skipped = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """pytest's hook, also called for what xdist's workers report."""
+        self.passed += report.when == "call" and report.passed
+        self.skipped += report.skipped
+
+
+def _in_every_mode(name: str) -> list[str]:
+    """The board once for each swap mode that its flash map and the reference boot loader allow."""
+    from ..boards import find_board
+    from ..firmware import firmware_layout
+    from ..mcuboot import SwapMode
+
+    if find_board(name).bootloader is not None:
+        raise click.UsageError(f"{name} has a boot loader of its own: it knows one swap mode only")
+    found = []
+    for mode in SwapMode:
+        variant = f"{name}{',' if ':' in Path(name).name else ':'}swap_mode={mode}"
+        try:
+            firmware_layout(find_board(variant))
+        except (BoardError, BuildError):
+            continue
+        found.append(variant)
+    return found

@@ -66,7 +66,8 @@ def expect_flash(rig: UpdateRig, expected: Mapping[SignedImage, Verdict], *, why
     flash = rig.device.flash()
     found = judge(rig.board, flash, rig.installed, {image.component: image for image in expected})
     wrong = [
-        f"{image.component}: expected {wanted}, found {found[image.component]}"
+        f"{image.component}: expected {wanted}, found {found[image.component].verdict}"
+        f" ({found[image.component].because})"
         for image, wanted in expected.items()
         if found[image.component].verdict is not wanted
     ]
@@ -139,7 +140,10 @@ def unchanged(rig: UpdateRig, *partitions: str, why: str) -> Iterator[None]:
             if old[at : at + size] != new[at : at + size]
         ]
     if changed:
-        raise VerdictError(f"changed: {', '.join(changed)}\nrule: {why}\n\n{rig.evidence()}")
+        raise VerdictError(
+            f"flash was changed: {', '.join(changed)}\nrule: {why}\n"
+            f"look at: which program writes there, and what limits it\n\n{rig.evidence()}"
+        )
 
 
 def wait_flash(

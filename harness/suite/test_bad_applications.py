@@ -120,7 +120,12 @@ def test_confirmed_application_that_fails_later_stays(rig: UpdateRig, images: Im
 
 @pytest.mark.hil_requires("lwm2m")
 def test_device_reports_a_good_update(rig: UpdateRig, images: Images, application: str) -> None:
-    expect_said(rig, IDLE, *images.old.values(), why="a device that was never updated reports no result")
+    expect_said(
+        rig,
+        IDLE,
+        *images.old.values(),
+        why="a device that was never updated reports no result, and what runs",
+    )
     new = [images.new(name) for name in images.old]
     for image in new:
         rig.download(image)

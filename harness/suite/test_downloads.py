@@ -78,7 +78,7 @@ def _wait_lost(link: BadFrameLink) -> None:
 def _expect_resumed_download(
     rig: UpdateRig, component: UpdatableComponent, image: SignedImage, publication: Publication
 ) -> None:
-    """Wait for the end of a pull that was interrupted. Raise `VerdictError` unless it went on where it was."""
+    """Wait for the end of an interrupted pull. Raise `VerdictError` unless it went on where it was."""
     look_at = "how the application goes on with a pull, and from which offset"
     with explained(why="a download that was interrupted goes on where it was", look_at=look_at):
         found, times = component.wait_downloaded(deadline=SECONDS), publication.served.get(0, 0)
@@ -180,7 +180,7 @@ def test_download_over_a_bad_link(
     with _elsewhere_unchanged(rig, smallest):
         hil_link.conditions = LinkConditions(loss=0.04, duplication=0.5, corruption=0.04, seed=5)
         with explained(
-            why="what is lost on the way is sent again, and what comes twice is done once (RFC 7252, section 4)",
+            why="what is lost is sent again, and what comes twice is done once (RFC 7252, section 4)",
             look_at="the section 'bad link' of this report, and how the application knows a repetition",
         ):
             rig.download(new, pull=way == "pull", block_size=512)

@@ -24,7 +24,7 @@ from ..protocols import (
 )
 from ._boot import Restart, describe_core, wait_application, wait_parked
 from ._images import ImageFactory, SignedImage
-from ._staging import staged
+from ._staging import factory_trailer, staged
 from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
 
 __all__ = ["UpdateRig"]
@@ -115,6 +115,8 @@ class UpdateRig:
         for image in images:
             component = self.board.component(image.component)
             content[self.board.partition(component.primary).address] = image.data
+            if self.board.mcuboot.swap_mode.needs_confirmation:  # what has no trailer is erased
+                content |= factory_trailer(self.board, component, confirmed=True)
         self.device.install({**content, **(staged or {})})
         self._registration = None
 
