@@ -27,6 +27,7 @@ _CASES = {
     "none": Case("both", True, "nothing is needed"),
     "met by what is installed": Case("app", True, "the installed version is enough", {"app": OLD}),
     "unmet by what is installed": Case("app", False, "the installed version is too old", {"app": NEW}),
+    "unmet by a minor version": Case("app", False, "the installed version is too old", {"app": "1.1.0"}),
     "met by what comes along": Case("both", True, "the new version comes along", {"app": NEW}),
     "each needs the other": Case("both", True, "both come along", {"app": NEW, "data": NEW}),
     "each needs the other, only app offered": Case(

@@ -73,6 +73,20 @@ def test_stored_counter_rises_when_an_update_is_confirmed(
     )
 
 
+@pytest.mark.hil_requires("rollback-protection", "revert")
+def test_counter_of_an_unconfirmed_update_does_not_count(
+    careless: UpdateRig, images: Images, hil_component: Component
+) -> None:
+    new = images.quiet(hil_component.name, security_counter=3)
+    careless.offer(new)
+    careless.expect({new: Verdict.SWAPPED}, why="a higher counter is welcome")
+    careless.reset()
+    careless.expect(
+        {new: Verdict.ROLLED_BACK},
+        why="the counter is taken over when an update is confirmed: until then the old image has to boot",
+    )
+
+
 @pytest.mark.hil_requires("rollback-protection")
 def test_image_without_a_counter_is_refused(
     careless: UpdateRig, images: Images, hil_component: Component

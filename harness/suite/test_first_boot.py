@@ -72,11 +72,11 @@ def test_empty_primary_is_not_filled_without_a_request(
 def test_damaged_image_in_the_primary_does_not_boot(
     hil_rig: UpdateRig, images: Images, application: str, damage: str
 ) -> None:
-    bad = DAMAGES[damage](images.old[application])
-    primary = hil_rig.board.partition(hil_rig.board.component(application).primary)
-    _assert_no_boot(
-        hil_rig, {primary.address: bad.data}, why="the primary slot is validated before each boot"
-    )
+    content = {
+        hil_rig.board.partition(hil_rig.board.component(name).primary).address: image.data
+        for name, image in (images.old | {application: DAMAGES[damage](images.old[application])}).items()
+    }
+    _assert_no_boot(hil_rig, content, why="the primary slot is validated before each boot")
 
 
 def _assert_no_boot(rig: UpdateRig, content: dict[int, bytes], *, why: str) -> None:

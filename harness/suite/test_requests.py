@@ -179,3 +179,16 @@ def test_request_without_an_image_does_not_block_the_next_one(
     careless.upload(new)
     careless.reset()
     careless.expect({new: Verdict.SWAPPED}, why=f"version {NEW} is good, and asked for")
+
+
+def test_half_a_magic_is_no_request(hil_rig: UpdateRig, images: Images, hil_component: Component) -> None:
+    new = images.new(hil_component.name)
+    content = hil_rig.stage(new)
+    magic = max(request(hil_rig.board, hil_component))  # the last thing in a slot
+    half = len(content[magic]) // 2
+    content[magic] = content[magic][:half] + bytes([hil_rig.board.flash.erased_value]) * half
+    hil_rig.install(*images.old.values(), staged=content)
+    hil_rig.boot()
+    hil_rig.expect(
+        {new: Verdict.UNCHANGED}, why="power was lost while the request was written: there is none"
+    )

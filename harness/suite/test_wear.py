@@ -73,7 +73,7 @@ def _expect_wear(
     for sector in touched:
         name, times, needed = sector_name(board, sector), every.erases.get(sector, 0), erases.get(sector, 0)
         if times > needed:
-            problems.append(f"{name}: erased {times} times by {every.by[sector]}, {needed} are needed")
+            problems.append(f"{name}: erased {times} times by {every.by[sector]}, needed: {needed}")
         elif not needed and not any(area.address <= sector < area.end for area in allowed):
             problems.append(f"{name}: written to by {every.by[sector]}, it has no business there")
         elif every.written.get(sector, 0) > size * (times + 1):
@@ -82,17 +82,18 @@ def _expect_wear(
             )
     total = sum(every.written.get(sector, 0) for sector in touched)
     if total > written:
-        problems.append(f"{total} bytes written, {written} are needed at most")
+        problems.append(f"{total} bytes written in all, needed: {written} at most")
     if problems:
-        more = [f"and {len(problems) - _SHOWN} more sectors"] if len(problems) > _SHOWN else []
-        lines = ["the flash is worn more than it need be", *problems[:_SHOWN], *more, f"rule: {why}"]
-        look = (
-            "look at: what erases and writes these sectors; the rules are in the docstrings of test_wear.py"
-        )
-        raise VerdictError(
-            "\n".join([*lines, f"{look} and of harness.mcuboot.boot_wear", "", rig.evidence()])
-        )
+        raise _too_much(rig, problems, why)
     return own
+
+
+def _too_much(rig: UpdateRig, problems: Sequence[str], why: str) -> VerdictError:
+    """What to raise for sectors that are worn without need."""
+    more = [f"and {len(problems) - _SHOWN} more like that"] if len(problems) > _SHOWN else []
+    look = "look at: what erases and writes these sectors; the rules stand in the docstrings of"
+    lines = [*problems[:_SHOWN], *more, f"rule: {why}", f"{look} test_wear.py and harness.mcuboot.boot_wear"]
+    return VerdictError("\n".join([*lines, "", rig.evidence()]))
 
 
 def _expect_boot_wear(
@@ -137,12 +138,12 @@ def _quiet_boot(rig: UpdateRig, *, why: str) -> Iterator[None]:
     wear = Wear.count(rig.board, operations)
     touched = sorted({*wear.erases, *wear.written})
     if touched:
-        names = [f"{sector_name(rig.board, at)}, by {wear.by[at]}" for at in touched[:_SHOWN]]
-        raise VerdictError("\n".join(["flash was changed:", *names, f"rule: {why}", "", rig.evidence()]))
+        problems = [f"{sector_name(rig.board, at)}: changed by {wear.by[at]}" for at in touched]
+        raise _too_much(rig, problems, why)
 
 
 def test_boot_without_an_update_changes_no_flash(rig: UpdateRig) -> None:
-    with _quiet_boot(rig, why="a boot at which nothing is to be done erases and writes nothing"):
+    with _quiet_boot(rig, why="a boot with nothing to do erases and writes nothing"):
         rig.reset()
 
 

@@ -128,6 +128,35 @@ _MEANINGS: Final = {
         Verdict.REFUSED,
     ): "the boot loader refused the image and erased it: look at its signature,"
     " its size and its dependencies",
+    (
+        Verdict.SWAPPED,
+        Verdict.PENDING,
+    ): "the request is in the trailer, and the boot loader did not follow it: look at dependencies, versions"
+    " and security counters",
+    (
+        Verdict.REFUSED,
+        Verdict.ROLLED_BACK,
+    ): "the boot loader tried an image that it had to refuse: it does not check hash or signature",
+    (
+        Verdict.REFUSED,
+        Verdict.PENDING,
+    ): "the boot loader keeps an image that it has to erase: it looks at it again at each boot",
+    (
+        Verdict.REFUSED,
+        Verdict.UNCHANGED,
+    ): "the boot loader keeps an image that it has to erase: the next request meets it again",
+    (
+        Verdict.UNCHANGED,
+        Verdict.CONFIRMED,
+    ): "the boot loader followed a request that is none: it does not compare all of the magic",
+    (
+        Verdict.UNCHANGED,
+        Verdict.SWAPPED,
+    ): "the boot loader followed a request that is none: it does not compare all of the magic",
+    (
+        Verdict.ROLLED_BACK,
+        Verdict.PENDING,
+    ): "the boot loader goes on installing what it has given up: the revert was not recorded",
     (Verdict.SWAPPED, Verdict.CONFIRMED): "somebody confirmed the image before it was asked to",
 }
 
