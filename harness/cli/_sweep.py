@@ -254,10 +254,12 @@ def _begin(file: Path | None, recording: Recording, plan: Plan) -> SweepLog | No
 
 
 def _executor(where: str, workers: int | None, stack: ExitStack) -> Executor:
-    from ..sweep import LocalExecutor
+    from ..sweep import DaskExecutor, LocalExecutor
 
     if where == "local":
         return stack.enter_context(LocalExecutor(workers or os.cpu_count() or 1))
+    if where.startswith("dask://"):
+        return stack.enter_context(DaskExecutor(where))
     raise click.UsageError(f"--executor {where!r}: expected local or dask://HOST:PORT")
 
 

@@ -95,8 +95,10 @@ class _Journal:
     def stop(self) -> list[Operation]:
         """The operations."""
         return [
-            Operation(OperationKind(kind), *numbers, master=Master(master))
-            for kind, *numbers, master in self._control.call("stop_journal")
+            Operation(OperationKind(kind), address, size, value, previous, instructions, pc, Master(master))
+            for kind, address, size, value, previous, instructions, pc, master in self._control.call(
+                "stop_journal"
+            )
         ]
 
 

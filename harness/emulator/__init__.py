@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._diagnostics import Diagnostic, DiagnosticKind
     from ._journal import Master, Operation, OperationKind
-    from ._machine import Machine, Snapshot, Stop, StopCause, Tear, TearWord
+    from ._machine import Machine, Snapshot, Stop, StopCause
     from ._peripheral import ResetKind
+    from ._tear import Tear, TearWord
     from .soc import soc_names
 
 __all__ = [
@@ -36,6 +37,8 @@ _HOMES = {
     "Operation": "_journal",
     "OperationKind": "_journal",
     "ResetKind": "_peripheral",
+    "Tear": "_tear",
+    "TearWord": "_tear",
     "soc_names": "soc",
 }
 

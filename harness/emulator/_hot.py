@@ -18,7 +18,16 @@ from unicorn.unicorn_py3 import unicorn as binding
 
 from ._journal import Operation
 
-__all__ = ["NEVER", "Callbacks", "HotPath", "StopReason", "add_hook", "function_address", "map_devices"]
+__all__ = [
+    "NEVER",
+    "Callbacks",
+    "HotPath",
+    "StopReason",
+    "add_hook",
+    "function_address",
+    "map_devices",
+    "remove_hook",
+]
 
 NEVER: Final = 2**63 - 1
 
@@ -75,7 +84,7 @@ class HotPath(Protocol):
         """Answer the CPU's accesses to a device region."""
 
     def read_callback(self, base: int, words: memoryview) -> Any:
-        """A function for Unicorn to call before each load from an array: it marks the word. Or its address."""
+        """A function for Unicorn to call before each load from an array: it marks the word."""
 
     def describe_device(
         self, page: int, memory: Any, words: range, quiet: Iterable[int], plain: Iterable[int]
@@ -123,8 +132,11 @@ def function_address(function: Any) -> int | None:
 
 def add_hook(
     engine: Any, kind: int, callback: int | None, user_data: int, *, begin: int = 1, end: int = 0
-) -> None:
-    """Install a C-callable function on [begin, end], or on all addresses, past the binding's slower wrapper."""
+) -> int:
+    """Install a C-callable function on [begin, end] or everywhere, past the binding's slower wrapper.
+
+    The result is for `remove_hook`; whoever lets go of the function before that crashes the process.
+    """
     handle = ctypes.c_size_t()
     status = binding.uclib.uc_hook_add(
         engine._uch,
@@ -137,3 +149,9 @@ def add_hook(
     )
     if status != unicorn_const.UC_ERR_OK:
         raise binding.UcError(status)
+    return handle.value
+
+
+def remove_hook(engine: Any, handle: int) -> None:
+    """Take away what `add_hook` has installed."""
+    binding.uclib.uc_hook_del(engine._uch, ctypes.c_size_t(handle))

@@ -10,7 +10,7 @@ from unicorn import arm_const, unicorn_const
 
 from ._hot import NEVER, Callbacks, StopReason, add_hook, function_address, map_devices
 from ._journal import Master, Operation, OperationKind
-from ._memory import FlashArray, PageCode, Ram, Took
+from ._memory import FlashArray, Ram, Took
 
 __all__ = ["PythonHotPath"]
 

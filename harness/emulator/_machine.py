@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from unicorn import arm_const
 from unicorn import unicorn_const as uc
@@ -18,15 +18,18 @@ from ._core import Core, Outcome
 from ._debug import SCS_IDENTIFICATION, BreakpointUnit, CoreDebug, RomTable, WatchpointUnit
 from ._diagnostics import DiagnosticKind, Diagnostics
 from ._exceptions import Exceptions
+from ._fingerprint import digest_of
 from ._hot import NEVER, HotPath, StopReason
 from ._journal import Operation, OperationKind
-from ._memory import FlashArray, ram_digest
+from ._memory import FlashArray
 from ._peripheral import Peripheral, ResetKind
 from ._reads import FlashReads
 from ._scs import SystemControlSpace
+from ._tear import Tear, TearWord
+from ._weak import WeakCells
 from .soc import soc_model
 
-__all__ = ["Machine", "Snapshot", "Stop", "StopCause", "Tear", "TearWord"]
+__all__ = ["Machine", "Snapshot", "Stop", "StopCause"]
 
 _FPB, _DWT, _ROM_TABLE = 0xE0002000, 0xE0001000, 0xE00FF000
 _SCS: Final = 0xE000E000
@@ -62,31 +65,6 @@ class Stop:
     cause: StopCause
     cycle: int
     pc: int
-
-
-class Tear(Protocol):
-    """What is left of a flash operation during which power fails."""
-
-    def word(self, previous: int, value: int) -> int:
-        """A word in the array; ``value`` is what should have been programmed. Called for each of a unit."""
-
-    def erase(self, previous: bytes) -> bytes:
-        """The content of the area that should have been erased."""
-
-
-@dataclass(frozen=True, slots=True)
-class TearWord:
-    """The operation did not start (``programmed`` 0) or reached only these bits of a word."""
-
-    programmed: int = 0
-
-    def word(self, previous: int, value: int) -> int:
-        """Bits outside ``programmed`` keep their old state."""
-        return previous & (value | ~self.programmed & 0xFFFFFFFF)
-
-    def erase(self, previous: bytes) -> bytes:
-        """Nothing was erased."""
-        return previous
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +151,7 @@ class Machine:
         self._pending_reset: ResetKind | None = None
         self._last_lockup = -_HOPELESS
         self._tear: Tear = TearWord()
+        self._weak: list[WeakCells] = []
         #: `run` returns (ASKED) after each page erase, before the next block of instructions
         self.stops_after_erase = False
 
@@ -230,13 +209,13 @@ class Machine:
         """A device was given its clock, or lost it."""
         self.bus.access_changed(device)
 
-    def erase(
-        self, flash: FlashArray, address: int, size: int, pc: int, *, at_once: bool = False
-    ) -> bool:
+    def erase(self, flash: FlashArray, address: int, size: int, pc: int, *, at_once: bool = False) -> bool:
         """Erase an area as one flash operation; False if power was cut there."""
         kind = OperationKind.ERASE_ALL if size == flash.size else OperationKind.ERASE_PAGE
         pages = 1 if at_once else max(1, size // flash.page_size)
         done = self.bus.erase(flash, address, size, kind, pc, pages * flash.page_stall)
+        for cells in self._weak if done else ():
+            cells.erased(address, size)
         if done and self.stops_after_erase:
             self.ask()
         return done
@@ -378,6 +357,19 @@ class Machine:
         array = next(array for array in self._parts.arrays if address in array)
         ctypes.memset(ctypes.addressof(array.writes) + (address - array.base) // 4, 0, len(data) // 4)
 
+    def weaken(self, address: int, size: int, *, seed: int = 0) -> None:
+        """Leave the programmed cells of an area undecided, as an erase does that loses power in it.
+
+        They read differently each time, until the area is erased or `strengthen` puts them back.
+        """
+        array = next(array for array in self._parts.arrays if address in array)
+        self._weak.append(WeakCells(self._engine, array, address, size, seed))
+
+    def strengthen(self) -> None:
+        """Undecided cells that were not erased are as they were before."""
+        while self._weak:
+            self._weak.pop().restore()
+
     def start_journal(self) -> None:
         """Record every flash operation from now on, after forgetting the earlier ones."""
         self.hot.clear_journal()
@@ -445,22 +437,16 @@ class Machine:
         Two machines that agree in it, in flash content and in the bytes on their way to the UARTs do the
         same until a clock makes an event or is read.
         """
-        digest = ram_digest(self._parts.ram)
-        digest.update(self.core.registers.everything())
-        devices = (self._core_devices[0], *self._parts.devices)
-        for device in devices:
-            digest.update(device.changed_words())
-        state = (
+        core = self.core
+        rest = (
             self._alarms.ahead(clock=False),
-            [sorted(part) if isinstance(part, frozenset) else part for part in self._exceptions.save()],
-            [(device.clocked, device.timeless()) for device in devices],
+            self._exceptions.save(),
             [line.save() for line in self.uarts],
-            (self.powered, self.core.sleeping, self.core.waits_for_event, self.core.locked_up),
-            self.hot.event,
+            (self.powered, core.sleeping, core.waits_for_event, core.locked_up, self.hot.event),
             [bytes(array.held) for array in self._parts.arrays],
         )
-        digest.update(repr(state).encode())
-        return bytes(digest.digest())
+        devices = (self._core_devices[0], *self._parts.devices)
+        return digest_of(self._parts.ram, core.registers.everything(), devices, rest)
 
     _HOT_FIELDS: Final = ("instructions", "skipped", "waiting", "event", "operations")
 

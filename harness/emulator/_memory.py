@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
@@ -11,10 +10,7 @@ from typing import Any, Final
 
 from ._diagnostics import DiagnosticKind
 
-__all__ = ["NOTHING_HELD", "FlashArray", "Gate", "Latch", "PageCode", "Ram", "Took", "ram_digest"]
-
-_CHUNK: Final = 4096
-_NOTHING: Final = bytes(_CHUNK)
+__all__ = ["NOTHING_HELD", "FlashArray", "Gate", "Latch", "PageCode", "Ram", "Took"]
 
 
 #: `Latch.next` while no word waits
@@ -193,15 +189,3 @@ class Ram:
     def clear(self) -> None:
         """Lose everything, as without power; zero is what the model reads afterwards."""
         ctypes.memset(self.memory, 0, self.size)
-
-
-def ram_digest(ram: Ram) -> Any:
-    """A hash object that has seen all of a RAM; most of it is zero, and costs next to nothing."""
-    digest = hashlib.sha256()
-    content = bytes(ram.view)
-    for start in range(0, ram.size, _CHUNK):
-        chunk = content[start : start + _CHUNK]
-        if chunk != _NOTHING:
-            digest.update(start.to_bytes(4, "little"))
-            digest.update(chunk)
-    return digest

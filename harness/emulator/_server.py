@@ -13,11 +13,12 @@ from .._errors import HarnessError
 from ._control import Connection
 from ._dap import DapError, DebugAccessPort
 from ._debug import DFSR_HALTED
-from ._machine import Machine, Snapshot, TearWord
+from ._machine import Machine, Snapshot
 from ._peripheral import ResetKind
 from ._registry import Entry, announce, withdraw
 from ._runner import Runner
 from ._serial import SerialHub
+from ._tear import TearWord
 
 __all__ = ["BoardServer"]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._api import Results, Subject, prepare, sweep
+    from ._dask import DaskExecutor
     from ._explore import Plan
     from ._recording import Recording
     from ._replay import Replay
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCENARIOS",
+    "DaskExecutor",
     "Executor",
     "LocalExecutor",
     "Options",
@@ -43,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "SCENARIOS": "_scenarios",
+    "DaskExecutor": "_dask",
     "Executor": "_workers",
     "LocalExecutor": "_workers",
     "Options": "_scenarios",

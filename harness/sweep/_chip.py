@@ -145,12 +145,15 @@ class Chip:
         """Put contents into the chip, which is off."""
         machine = self.machine
         machine.power_off()
+        machine.strengthen()
         for start in self._held.keys() | contents.changed.keys() | self._touched:
             wanted = contents.piece(start)
             if start in self._touched or self._held.get(start) is not wanted:
                 machine.load(start, wanted)
         self._held = {start: piece for start, (piece, _) in contents.changed.items()}
         self._touched = set()
+        for address, size, number in contents.weak:
+            machine.weaken(address, size, seed=number)
 
     def power_on(self, contents: Contents) -> Power:
         """What comes of flash contents when power returns. Executed only if it is not known already."""
@@ -160,7 +163,7 @@ class Chip:
         if known is not None:
             power, self.trail = known
             return power
-        power = self._foresee(contents) or self.run(contents)
+        power = (None if contents.weak else self._foresee(contents)) or self.run(contents)
         self._powers[contents.key] = power, self.trail
         return power
 
@@ -219,7 +222,8 @@ class Chip:
 
     def _remember(self, run: _Run, power: Power) -> None:
         """Keep the path; up to its end, if no application has run on it and it met nothing known."""
-        if run.met is None and not run.findings and not self.recording.runs_application:
+        alone = run.met is None and not run.start.weak
+        if alone and not run.findings and not self.recording.runs_application:
             run.path.add(self.machine, tuple(run.operations[run.followed :]), run.now, b"end")
             run.path.power = power
         if run.path.steps:
@@ -253,6 +257,8 @@ class Chip:
         pieces = {self.recording.origin.piece_at(block << 10)[0] for block in blocks}
         self._touched |= pieces
         run.now = run.now.with_pieces({start: self._read(start) for start in pieces})
+        for operation in new if run.now.weak else ():
+            run.now = run.now.decided(operation)
 
     def _read(self, start: int) -> bytes:
         return self.machine.bus.read_block(start, self.recording.origin.piece_at(start)[1])
@@ -274,10 +280,10 @@ class Chip:
         """Has the machine been in this very state before?"""
         machine = self.machine
         self._collect(run)
-        if not self.merging:
+        if not self.merging or run.now.weak:
             return None
         fingerprint, clocks = machine.fingerprint(), machine.clocks
-        if not run.findings:
+        if not run.findings and not run.start.weak:
             run.path.add(machine, tuple(run.operations[run.followed :]), run.now, fingerprint)
             run.followed = len(run.operations)
         key = run.now.key, fingerprint

@@ -47,7 +47,7 @@ class Origin:
     def piece_at(self, address: int) -> tuple[int, int]:
         """Start and size of the piece that an address lies in."""
         found = self._places.get(address >> 10)
-        if found is None:
+        if found is None or not found[0] <= address < found[0] + found[1]:
             found = self._places[address >> 10] = self._find(address)
         return found
 
@@ -88,17 +88,30 @@ def digest_of(start: int, piece: bytes) -> int:
     return int.from_bytes(hashlib.sha256(start.to_bytes(4, "little") + piece).digest()[:16], "little")
 
 
-class Contents:
-    """Flash content as a value. Equal ``key`` means equal content, for the same `Origin`."""
+def _weakness(area: tuple[int, int, int]) -> int:
+    return digest_of(area[0], f"weak {area}".encode())
 
-    __slots__ = ("changed", "key", "origin")
+
+class Contents:
+    """Flash content as a value. Equal ``key`` means equal content, for the same `Origin`.
+
+    ``weak`` are areas (address, size, number) whose programmed cells an interrupted erase has left
+    undecided; they count as programmed here. Other numbers make them decide in another way.
+    """
+
+    __slots__ = ("changed", "key", "origin", "weak")
 
     def __init__(
-        self, origin: Origin, changed: Mapping[int, tuple[bytes, int]] | None = None, key: int = 0
+        self,
+        origin: Origin,
+        changed: Mapping[int, tuple[bytes, int]] | None = None,
+        key: int = 0,
+        weak: tuple[tuple[int, int, int], ...] = (),
     ) -> None:
         self.origin = origin
         self.changed = changed or {}
         self.key = key
+        self.weak = weak
 
     def piece(self, start: int) -> bytes:
         """The content of the piece that begins there."""
@@ -118,7 +131,7 @@ class Contents:
             digest = digest_of(start, piece)
             key += digest - (self.origin.digest(start) if before is None else before[1])
             changed[start] = piece, digest
-        return Contents(self.origin, changed, key % KEYS)
+        return Contents(self.origin, changed, key % KEYS, self.weak)
 
     def with_bytes(self, address: int, data: bytes) -> Contents:
         """A copy in which ``data`` lies at ``address``."""
@@ -161,7 +174,21 @@ class Contents:
         """The content once an operation was carried out."""
         if operation.kind is OperationKind.WRITE:
             return self.with_bytes(operation.address, done(operation, self))
-        return self.with_erased(operation.address, operation.size)
+        return self.with_erased(operation.address, operation.size).decided(operation)
+
+    def weakened(self, address: int, size: int, number: int) -> Contents:
+        """A copy in which the programmed cells of an area are undecided."""
+        area = address, size, number
+        return Contents(self.origin, self.changed, (self.key + _weakness(area)) % KEYS, (*self.weak, area))
+
+    def decided(self, operation: Operation) -> Contents:
+        """A copy without the undecided cells that an erase covers."""
+        end = operation.address + operation.size
+        gone = [area for area in self.weak if operation.address <= area[0] and area[0] + area[1] <= end]
+        if not gone or operation.kind is OperationKind.WRITE:
+            return self
+        kept = tuple(area for area in self.weak if area not in gone)
+        return Contents(self.origin, self.changed, (self.key - sum(map(_weakness, gone))) % KEYS, kept)
 
     def with_erased(self, address: int, size: int) -> Contents:
         """A copy in which an area is erased."""
@@ -170,17 +197,19 @@ class Contents:
         while address < end:
             start, length = origin.piece_at(address)
             if address != start or end < start + length:
-                return Contents(origin, changed, key % KEYS).with_bytes(address, b"\xff" * (end - address))
+                rest = Contents(origin, changed, key % KEYS, self.weak)
+                return rest.with_bytes(address, b"\xff" * (end - address))
             before, now = changed.get(start), origin.erased(start)
             key += now[1] - (origin.digest(start) if before is None else before[1])
             changed[start] = now
             address = start + length
-        return Contents(origin, changed, key % KEYS)
+        return Contents(origin, changed, key % KEYS, self.weak)
 
     def after_all(self, operations: Iterable[Operation]) -> Contents:
         """The content once many operations were carried out, one after the other."""
         pieces: dict[int, bytearray] = {}
-        for operation in operations:
+        done = list(operations) if self.weak else operations
+        for operation in done:
             for start, part in self._split(operation.address, operation.size):
                 piece = pieces.get(start)
                 if piece is None:
@@ -193,7 +222,10 @@ class Contents:
                     piece[first:last] = left.to_bytes(last - first, "little")
                 else:
                     piece[first:last] = b"\xff" * (last - first)
-        return self.with_pieces({start: bytes(piece) for start, piece in pieces.items()})
+        after = self.with_pieces({start: bytes(piece) for start, piece in pieces.items()})
+        for operation in done if self.weak else ():
+            after = after.decided(operation)
+        return after
 
     def view(self, areas: Iterable[tuple[int, int]]) -> FlashView:
         """Areas (address, size) for `harness.mcuboot`."""
@@ -214,7 +246,7 @@ class Contents:
             for start, (piece, digest) in self.changed.items()
             if digest != self.origin.digest(start)
         }
-        return Contents(self.origin, changed, self.key)
+        return Contents(self.origin, changed, self.key, self.weak)
 
 
 def done(operation: Operation, before: Contents) -> bytes:

@@ -79,6 +79,14 @@ class Tally:
         if group is not None:
             self._group(group, 1, case)
 
+    def add_held(self, first: Case, points: int) -> None:
+        """Count points with one more cut than ``first`` at which everything held."""
+        if points:
+            self.points += points
+            self.cuts[len(first) + 1] = self.cuts.get(len(first) + 1, 0) + points
+            self.outcomes[Outcome.HELD] = self.outcomes.get(Outcome.HELD, 0) + points
+            self._note(first[0].operation, Outcome.HELD)
+
     def merge(self, other: Tally) -> None:
         """Take in the results of other points."""
         self.points += other.points
@@ -107,7 +115,17 @@ def _simplicity(case: Case) -> tuple[int, bool, Case]:
     return len(case), any(cut.tear != BEFORE for cut in case), case
 
 
-_Second = tuple[str, Verdict, Group | None]
+@dataclass(slots=True)
+class _Seconds:
+    """Verdicts on all cuts in the own operations of a power-on.
+
+    ``held`` counts those that held, from each operation on; ``others`` are the rest: operation,
+    tear, verdict, group.
+    """
+
+    trail: Trail
+    held: list[int]
+    others: list[tuple[int, str, Verdict, Group | None]]
 
 
 class Explorer:
@@ -118,7 +136,7 @@ class Explorer:
         self._chip = Chip(recording, merging=plan.merging)
         self._judge = Judge(self._chip)
         self.places = Places(recording)
-        self._seconds: dict[int, list[list[_Second]]] = {}
+        self._seconds: dict[int, _Seconds] = {}
         self._base = recording.start
         self._base_at = 0
 
@@ -208,44 +226,46 @@ class Explorer:
         self._chip.power_on(contents)
         trail = self._chip.trail
         if plan.pairs is None:
-            for second, found, group in self._all_seconds(trail):
-                tally.add((*case, second), found, group)
+            self._all_seconds(tally, case, trail)
         elif plan.pairs > 0 and self._chosen("pairs", case, plan.pairs / _TOGETHER):
             self._some_seconds(tally, case, contents, verdict, trail)
         if plan.chains and self._chosen("chains", case, plan.chains):
             self._chain(tally, case, contents, verdict, trail)
 
-    def _all_seconds(self, trail: Trail) -> Iterator[tuple[Cut, Verdict, Group | None]]:
+    def _all_seconds(self, tally: Tally, case: Case, trail: Trail) -> None:
         """Every second cut in a power-on. What lies behind a known state is looked up there."""
         number = 0
         after: tuple[Trail, int] | None = (trail, 0)
         while after is not None:
             part, index = after
-            for seconds in self._seconds_of(part)[index:]:
-                for tear, verdict, group in seconds:
-                    yield Cut(number, tear), verdict, group
-                number += 1
+            seconds = self._seconds_of(part)
+            tally.add_held(case, seconds.held[index])
+            for at, tear, verdict, group in seconds.others:
+                if at >= index:
+                    tally.add((*case, Cut(number + at - index, tear)), verdict, group)
+            number += len(part.operations) - index
             after = part.next
 
-    def _seconds_of(self, trail: Trail) -> list[list[_Second]]:
-        """The verdicts on cuts in a trail's own operations, operation by operation."""
+    def _seconds_of(self, trail: Trail) -> _Seconds:
+        """The verdicts on cuts in a trail's own operations."""
         found = self._seconds.get(id(trail))
         if found is None:
-            found = []
+            found = self._seconds[id(trail)] = _Seconds(trail, [0] * (len(trail.operations) + 1), [])
             now = trail.start
             wanted = self._judge.verdict(now, application=False).runs
-            for operation in trail.operations:
-                tears = self.plan.tears.of(operation)
-                found.append([self._second(now, operation, tear, wanted) for tear in tears])
+            for number, operation in enumerate(trail.operations):
+                for tear in self.plan.tears.of(operation):
+                    contents = self._cut(now, operation, tear)
+                    application = self._by_application(operation)
+                    verdict = self._judge.verdict(contents, application=application, wanted=wanted)
+                    if verdict.outcome is Outcome.HELD:
+                        found.held[number] += 1
+                    else:
+                        found.others.append((number, tear, verdict, self._group(verdict, operation)))
                 now = now.after(operation)
-            self._seconds[id(trail)] = found
+            for number in reversed(range(len(trail.operations))):
+                found.held[number] += found.held[number + 1]
         return found
-
-    def _second(self, before: Contents, operation: Operation, tear: str, wanted: Runs) -> _Second:
-        contents = self._cut(before, operation, tear)
-        application = self._by_application(operation)
-        verdict = self._judge.verdict(contents, application=application, wanted=wanted)
-        return tear, verdict, self._group(verdict, operation)
 
     def _some_seconds(
         self, tally: Tally, case: Case, contents: Contents, verdict: Verdict, trail: Trail

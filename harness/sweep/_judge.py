@@ -208,6 +208,8 @@ class Judge:
 
     def _at_rest(self, contents: Contents) -> Iterator[Finding]:
         """Whether what nothing changes any more is a state that the boot loader's rules know."""
+        if contents.weak:  # what is there cannot be said
+            return
         report = FlashReport.build(self._view(contents), self._recording.settings)
         for part, image, plan in zip(
             self._recording.parts, report.state.images, report.plan.images, strict=True

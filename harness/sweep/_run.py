@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -154,7 +156,7 @@ class SweepLog:
     def go_on(cls, file: Path, plan: Plan) -> Self:
         """Read one that was begun. Raises `SweepError` if it is none, or was made with another plan."""
         try:
-            items = list(_items(file.read_bytes()))
+            items, end = _items(file.read_bytes())
             packed, was = items[0]
             pieces = [((first, last), _tally(raw)) for first, last, raw in items[1:]]
         except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
@@ -171,6 +173,7 @@ class SweepLog:
             )
         log = cls(file, Recording.unpack(packed), plan)
         log.pieces = pieces
+        os.truncate(file, end)
         return log
 
     def append(self, span: Span, tally: Tally) -> None:
@@ -183,15 +186,16 @@ class SweepLog:
         self.file.unlink(missing_ok=True)
 
 
-def _items(data: bytes) -> Iterator[Any]:
-    import io
-
-    stream = io.BytesIO(data)
-    while stream.tell() < len(data):
+def _items(data: bytes) -> tuple[list[Any], int]:
+    """The items that are whole, and where they end."""
+    stream, items, end = io.BytesIO(data), [], 0
+    while end < len(data):
         try:
-            yield cbor2.load(stream)
+            items.append(cbor2.load(stream))
         except cbor2.CBORDecodeError:
-            return
+            break
+        end = stream.tell()
+    return items, end
 
 
 def _plain_plan(plan: Plan) -> dict[str, Any]:

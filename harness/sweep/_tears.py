@@ -16,10 +16,11 @@ from typing import Final
 from ..emulator import Operation, OperationKind
 from ._contents import Contents, done
 
-__all__ = ["BEFORE", "Cut", "Tears", "cut_contents", "is_weak"]
+__all__ = ["BEFORE", "Cut", "Tears", "cut_contents"]
 
 BEFORE: Final = "before"
 _WORD: Final = 4
+_ALL_OR_NOTHING: Final = bytes(255 * (byte & 1) for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,18 +64,16 @@ class Tears:
         return [BEFORE, "first-half", "second-half", *chosen]
 
 
-def is_weak(tear: str) -> bool:
-    """Whether cells are left undecided."""
-    return tear.startswith("weak-")
-
-
 def cut_contents(before: Contents, operation: Operation, tear: str, seed: int) -> Contents:
     """Flash after power was lost in an operation that had not begun in ``before``.
 
-    Cells left undecided are as they were before. Raises ValueError for a name that is none.
+    Raises ValueError for a name that is none.
     """
-    if tear == BEFORE or is_weak(tear):
+    kind, _, number = tear.partition("-")
+    if tear == BEFORE:
         return before
+    if kind == "weak":
+        return before.weakened(operation.address, operation.size, seed * 1000 + int(number))
     old = before.read(operation.address, operation.size)
     if operation.kind is OperationKind.WRITE:
         left = _torn_write(old, done(operation, before), tear, operation, seed)
@@ -103,15 +102,19 @@ def _torn_erase(old: bytes, tear: str, operation: Operation, seed: int) -> bytes
         case "second":
             return old[:half] + b"\xff" * (len(old) - half)
         case "words":
-            choice = _noise(len(old) // _WORD, tear, operation, b"", seed)
-            return b"".join(
-                b"\xff" * _WORD if choice[at // _WORD] & 1 else old[at : at + _WORD]
-                for at in range(0, len(old), _WORD)
-            )
+            chosen = _noise(len(old) // _WORD, tear, operation, b"", seed).translate(_ALL_OR_NOTHING)
+            mask = bytearray(len(old))
+            for byte in range(_WORD):
+                mask[byte::_WORD] = chosen
+            return _or(old, mask)
         case "bits":
-            noise = int.from_bytes(_noise(len(old), tear, operation, b"", seed), "little")
-            return (int.from_bytes(old, "little") | noise).to_bytes(len(old), "little")
+            return _or(old, _noise(len(old), tear, operation, b"", seed))
     raise ValueError(f"{tear!r} is no way to tear an erase")
+
+
+def _or(one: bytes, other: bytes | bytearray) -> bytes:
+    either = int.from_bytes(one, "little") | int.from_bytes(other, "little")
+    return either.to_bytes(len(one), "little")
 
 
 def _noise(size: int, tear: str, operation: Operation, old: bytes, seed: int) -> bytes:

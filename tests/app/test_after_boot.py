@@ -245,8 +245,8 @@ def test_failed_self_test_without_a_way_back(make):
 
 
 def test_overwritten_image_that_fails_its_self_test_is_no_success(make):
-    device = make(mode="overwrite_only")
-    setup = Setup(mode="overwrite_only", behaviour=Behaviour.SELF_TEST_FAILS)
+    device = make(mode="overwrite-only")
+    setup = Setup(mode="overwrite-only", behaviour=Behaviour.SELF_TEST_FAILS)
     handed_over(device, (0,), setup)
     first, second = device.slot(0), device.slot(0, secondary=True)
     device.machine.program(first.address, device.flash(second.address, second.size))

@@ -8,7 +8,7 @@ import pytest
 
 from harness.firmware import Behaviour, Elf, application_program, compile_program, sources_folder
 
-from .bench import HEADER, Bench, app_image, layout
+from .bench import HEADER, Bench, Setup, app_image, layout
 
 FLASH, RAM = 48 * 1024, 64 * 1024
 
@@ -54,5 +54,11 @@ def test_stack_is_enough(device: Bench):
 def test_behaviours_are_told_apart(make, behaviour: Behaviour):
     if behaviour in (Behaviour.HANGS, Behaviour.CRASHES):
         pytest.skip("does not get as far as saying so")
-    device = make(behaviour=behaviour)
+    if behaviour is Behaviour.LOSES_LINK:
+        device = Bench(Setup(behaviour=behaviour))
+        device.machine.power_on()
+        device.run(5000)
+        assert device.received == device.registrations == []
+    else:
+        device = make(behaviour=behaviour)
     assert device.command("version")[0].splitlines()[0] == f"board bench behaviour {behaviour}"

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.emulator import OperationKind
 from harness.firmware import Behaviour, sources_folder
 
-from .bench import Bench, Setup, app_image, model_image
-from .wire import BLOCK1, OPAQUE, PUT, block
+from .bench import Bench, Setup, app_image, image, model_image
+from .wire import ACK, BLOCK1, BLOCK2, ETAG, OPAQUE, PUT, Message, block, text_frame
 
 PACKAGE = app_image("2.0.0", 2000)
 
@@ -26,6 +27,12 @@ def update(device: Bench, *, refused: bool = False, behaviour: Behaviour = Behav
         device.machine.program(slot.address, b"\xff" * slot.size)
     else:
         device.swap(0)
+
+
+def update_request(device: Bench, component: int) -> None:
+    """A download, and the request to install it."""
+    device.push(component, PACKAGE if component == 0 else model_image("2.0.0"))
+    device.execute(f"/33629/{component}/2", "0")
 
 
 def false_success(device: Bench) -> bool:
@@ -94,6 +101,159 @@ def keeps_old_trailer(device: Bench) -> bool:
     return device.flash(slot.address + slot.size - 64, 64) == b"\xff" * 64
 
 
+def unfinished_counts_as_downloaded(device: Bench) -> bool:
+    device.exchange(device.block_request(0, PACKAGE, 0, 1024))
+    device.reset()
+    return device.status() == (0, 0)
+
+
+def cancel_not_recorded(device: Bench) -> bool:
+    device.push(0, PACKAGE)
+    device.execute("/33629/0/10")
+    device.reset()
+    return device.status() == (0, 0)
+
+
+def success_before_confirm(device: Bench) -> bool:
+    update(device, behaviour=Behaviour.NEVER_CONFIRMS)
+    device.boot()
+    return device.status() == (3, 0)
+
+
+def first_component_settled_only(device: Bench) -> bool:
+    device.push(1, model_image("2.0.0"))
+    device.execute("/33629/1/2", "0")
+    device.machine.power_off()
+    device.swap(1)
+    device.boot()
+    return device.status(1) == (0, 1)
+
+
+def _records(device: Bench) -> int:
+    """How many records the application has written to its storage."""
+    return int(re.search(r"records (\d+)", device.command("stats")[0])[1])  # type: ignore[index]
+
+
+def record_at_each_start(device: Bench) -> bool:
+    before = _records(device)
+    device.reset()
+    return _records(device) == before
+
+
+def record_with_each_block(device: Bench) -> bool:
+    device.push(0, PACKAGE, 1024)
+    few = _records(device)
+    device.execute("/33629/0/10")
+    device.push(0, PACKAGE, 64)
+    return _records(device) - few <= few + 1
+
+
+def crash_undoes_update(device: Bench) -> bool:
+    device.machine.uarts[0].feed(text_frame("fault hang\n"))
+    device.run(3000)
+    slot = device.slot(0, secondary=True)
+    return device.flash(slot.address + slot.size - 16, 16) == b"\xff" * 16
+
+
+def asks_for_good(device: Bench) -> bool:
+    update_request(device, 0)
+    slot = device.slot(0, secondary=True)
+    return device.flash(slot.address + slot.size - 24, 1) == b"\xff"
+
+
+def ignores_instances(device: Bench) -> bool:
+    device.push(0, PACKAGE)
+    update_request(device, 1)
+    return device.status(0) == (2, 0)
+
+
+def slot_size_ignored(device: Bench) -> bool:
+    device.push(1, model_image("2.0.0", device.slot(1, secondary=True).size))
+    return device.status(1) == (0, 2)
+
+
+def rest_of_package_ignored(device: Bench) -> bool:
+    device.push(0, PACKAGE + b"rest")
+    return device.status() == (0, 5)
+
+
+def download_while_updating(device: Bench) -> bool:
+    update(device, behaviour=Behaviour.NEVER_CONFIRMS)
+    device.boot()
+    return device.push(0, PACKAGE) == "4.05"
+
+
+def _erases(device: Bench, package: bytes) -> int:
+    device.machine.start_journal()
+    device.push(0, package)
+    return sum(operation.kind is OperationKind.ERASE_PAGE for operation in device.machine.stop_journal())
+
+
+def erases_blank_sectors(device: Bench) -> bool:
+    return _erases(device, PACKAGE) == 0
+
+
+def old_sectors_kept(device: Bench) -> bool:
+    device.push(0, app_image("1.5.0", 2000, seed=9))
+    device.execute("/33629/0/10")
+    device.push(0, PACKAGE)
+    return device.status() == (2, 0)
+
+
+def _pull_with_reset(device: Bench) -> list[int]:
+    """Offsets that are asked for after a reset in the middle of a pull through object 5."""
+    asked: list[int] = []
+    body = app_image("2.0.0", 30_000)
+
+    def serve(request: Message) -> Message | None:
+        number, _, size = request.block(BLOCK2)
+        asked.append(number * size)
+        if len(asked) == 11:
+            return None
+        answer = Message(ACK, 0x45, request.mid, request.token)
+        more = (number + 1) * size < len(body)
+        answer.options = [(BLOCK2, block(number, more, size)), (ETAG, b"tag")]
+        answer.payload = body[number * size :][:size]
+        return answer
+
+    device.files["/fw/1"] = serve
+    device.write("/5/0/1", "coap://bench/fw/1")
+    device.until(lambda: len(asked) == 11)
+    device.reset()
+    device.until(lambda: device.status()[0] != 1)
+    return asked[11:]
+
+
+def torn_sector_trusted(device: Bench) -> bool:
+    _pull_with_reset(device)
+    return device.status() == (2, 0)
+
+
+def pull_starts_over(device: Bench) -> bool:
+    return _pull_with_reset(device)[0] > 0
+
+
+def requests_not_repeated(device: Bench) -> bool:
+    asked: list[Message] = []
+    device.files["/fw/1"] = asked.append  # type: ignore[assignment]  # a server that never answers
+    device.write("/33629/0/1", "coap://bench/fw/1")
+    device.run(10_000)
+    return device.status() == (1, 0) and len({request.mid for request in asked}) < len(asked)
+
+
+def data_not_tested(device: Bench) -> bool:
+    slot = device.slot(1)
+    device.machine.power_off()
+    device.machine.program(slot.address, b"\xff" * slot.size)
+    device.machine.program(slot.address, image(b"MODL" + bytes([4, 0, 0, 0]) + bytes(100), "1.0.0"))
+    device.boot()
+    return int(device.read("/3/0/11/0")) == 8
+
+
+def version_of_other_slot(device: Bench) -> bool:
+    return device.read("/33629/0/15") == "1.0.0"
+
+
 SCENARIOS: list[Callable[[Bench], bool]] = [
     false_success,
     confirms_before_self_test,
@@ -106,6 +266,25 @@ SCENARIOS: list[Callable[[Bench], bool]] = [
     takes_any_block,
     no_deduplication,
     keeps_old_trailer,
+    unfinished_counts_as_downloaded,
+    cancel_not_recorded,
+    success_before_confirm,
+    first_component_settled_only,
+    record_at_each_start,
+    record_with_each_block,
+    crash_undoes_update,
+    asks_for_good,
+    ignores_instances,
+    slot_size_ignored,
+    rest_of_package_ignored,
+    download_while_updating,
+    erases_blank_sectors,
+    old_sectors_kept,
+    torn_sector_trusted,
+    pull_starts_over,
+    requests_not_repeated,
+    data_not_tested,
+    version_of_other_slot,
 ]
 
 

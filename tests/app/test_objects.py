@@ -14,6 +14,7 @@ from .wire import DELETE, GET, LINK, OPAQUE, POST, PUT, SENML, TEXT, TLV
 READABLE = {
     "/1/0": {0: int, 1: int, 6: bool, 7: str},
     "/3/0": {0: str, 1: str, 2: str, 3: str, 11: {0: int}, 16: str},
+    "/4/0": {0: int, 1: {0: int}, 2: int, 4: {}},
     "/5/0": {1: str, 3: int, 5: int, 8: {0: int}, 9: int, 11: int, 12: int, 13: int},
     "/33629/0": {
         1: str,

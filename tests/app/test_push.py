@@ -16,10 +16,10 @@ MODES = (
     "scratch",
     "move",
     "offset",
-    "overwrite_only",
-    "overwrite_only_fast",
-    "direct_xip",
-    "direct_xip_revert",
+    "overwrite-only",
+    "overwrite-only-fast",
+    "direct-xip",
+    "direct-xip-revert",
 )
 
 

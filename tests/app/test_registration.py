@@ -27,7 +27,7 @@ def test_registration(device: Bench):
     assert request.number(CONTENT_FORMAT) == 40
     assert request.payload.decode().split(",") == [
         '</>;rt="oma.lwm2m";ct="112 11542"',
-        *("</1>;ver=1.1", "</1/0>", "</3/0>", "</5>;ver=1.1", "</5/0>"),
+        *("</1>;ver=1.1", "</1/0>", "</3/0>", "</4/0>", "</5>;ver=1.1", "</5/0>"),
         *("</33629>;ver=1.0", "</33629/0>", "</33629/1>"),
     ]
 

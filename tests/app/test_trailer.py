@@ -12,10 +12,10 @@ MODES = (
     "scratch",
     "move",
     "offset",
-    "overwrite_only",
-    "overwrite_only_fast",
-    "direct_xip",
-    "direct_xip_revert",
+    "overwrite-only",
+    "overwrite-only-fast",
+    "direct-xip",
+    "direct-xip-revert",
 )
 ALIGNMENTS = (4, 8, 16)
 OTHER_MAGIC = bytes.fromhex("20002de15d29410b8d77679c110f1f8a")

@@ -8,7 +8,7 @@ from harness.firmware import Behaviour
 
 from .bench import OTHER_KEY, Bench, app_image, model_image, program
 
-MODES = ("scratch", "move", "offset", "overwrite_only")
+MODES = ("scratch", "move", "offset", "overwrite-only")
 
 
 @pytest.fixture(params=MODES)

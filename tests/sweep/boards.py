@@ -82,11 +82,18 @@ def make_board(
 
 @cache
 def recorded(
-    mode: str, scenario: str, *, images: int = 1, size: int = 200, old_size: int = 700, defect: str = ""
+    mode: str,
+    scenario: str,
+    *,
+    images: int = 1,
+    size: int = 200,
+    old_size: int = 700,
+    scratch: int = 2,
+    defect: str = "",
 ) -> Recording:
     """A scenario of such a board, recorded once."""
     options = Options(size=size, old_size=old_size, build=build_options(defect))
-    return prepare(make_board(mode, images), scenario, options=options).recording
+    return prepare(make_board(mode, images, scratch=scratch), scenario, options=options).recording
 
 
 def build_options(defect: str = "") -> dict[str, int]:
