@@ -49,7 +49,7 @@ void swap_write_trailer(const struct swap *swap, struct area area, uint32_t tlv_
     if (DEFECT(copy_done_too_early, true, false))
         trailer_set_copy_done(area);
     trailer_set_sizes(area, swap->size, tlv_sizes);
-    trailer_set_magic(area);
+    DEFECT(magic_half_written, trailer_set_half_magic, trailer_set_magic)(area);
 }
 
 /*
@@ -58,6 +58,8 @@ void swap_write_trailer(const struct swap *swap, struct area area, uint32_t tlv_
  */
 void swap_finish(const struct swap *swap) {
     const struct area primary = slot_area(swap->image, PRIMARY);
+    if (DEFECT(magic_half_written, true, false))
+        trailer_set_magic(primary);
     if (swap->type == TYPE_PERMANENT || swap->type == DEFECT(revert_not_confirmed, TYPE_NONE, TYPE_REVERT) ||
         DEFECT(test_confirmed_at_once, true, false))
         trailer_set_image_ok(primary);

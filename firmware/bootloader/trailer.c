@@ -104,6 +104,8 @@ void trailer_set_sizes(struct area area, uint32_t swap_size, uint32_t tlv_sizes)
 
 void trailer_set_magic(struct area area) { flash_write(area, magic_at(area), magic_bytes, MAGIC_SIZE); }
 
+void trailer_set_half_magic(struct area area) { flash_write(area, magic_at(area), magic_bytes, MAGIC_SIZE / 2); }
+
 void trailer_withdraw(struct area area) {
     static const uint8_t zeros[UNIT] = {0};
     if (read_magic(area) == MARK_SET)

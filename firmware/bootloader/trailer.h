@@ -49,6 +49,7 @@ void trailer_set_copy_done(struct area area);
 void trailer_set_info(struct area area, unsigned image, enum swap_type type);
 void trailer_set_sizes(struct area area, uint32_t swap_size, uint32_t tlv_sizes);
 void trailer_set_magic(struct area area);
+void trailer_set_half_magic(struct area area); /* for a planted defect only */
 
 /* Make a valid trailer invalid with one write, so that it cannot be read half erased. */
 void trailer_withdraw(struct area area);

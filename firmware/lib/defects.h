@@ -153,6 +153,11 @@
 #define DEFECT_header_from_wrong_slot 0
 #endif
 
+/* bootloader: the trailer gets the second half of its magic only when the swap is complete */
+#ifndef DEFECT_magic_half_written
+#define DEFECT_magic_half_written 0
+#endif
+
 /* bootloader: a swap is noted as complete when it begins */
 #ifndef DEFECT_copy_done_too_early
 #define DEFECT_copy_done_too_early 0

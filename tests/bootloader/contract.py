@@ -249,8 +249,9 @@ class Expected:
         count = -(-new.size // SECTOR)
         self._erase(self.primary, 0, count)
         self._clear_trailer(self.primary)
-        whole_units = -(-new.size // self.board.align) * self.board.align
-        self.primary[:whole_units] = self.secondary[:whole_units]
+        # the unit that begins behind the image goes along, if the sector goes on
+        copied = new.size // self.board.align * self.board.align + self.board.align if new.size % SECTOR else new.size
+        self.primary[:copied] = self.secondary[:copied]
         self.primary[-16:] = magic(self.board.max_align)
         self._erase(self.secondary, 0, 1)
         self._erase(self.secondary, len(self.secondary) // SECTOR - 1, 1)
@@ -269,11 +270,12 @@ def differences(flash: Flash, *expected: Expected) -> list[str]:
             areas.append(("scratch", scratch, want.scratch))
         for name, area, content in areas:
             there = flash.area(area)
+            if there == content:
+                continue
             wrong = [at for at in range(area.size) if there[at] != content[at]]
-            if wrong:
-                found.append(
-                    f"image {want.number} {name}: {len(wrong)} bytes, first at {wrong[0]:#x} "
-                    f"({there[wrong[0] : wrong[0] + 8].hex()} instead of "
-                    f"{bytes(content[wrong[0] : wrong[0] + 8]).hex()})"
-                )
+            found.append(
+                f"image {want.number} {name}: {len(wrong)} bytes, first at {wrong[0]:#x} "
+                f"({there[wrong[0] : wrong[0] + 8].hex()} instead of "
+                f"{bytes(content[wrong[0] : wrong[0] + 8]).hex()})"
+            )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -24,10 +25,8 @@ from harness.firmware import (
 from harness.mcuboot import SigningKey, SigningOptions, Version, sign
 
 SECTOR = 4096
-FLASH_SIZE = 0x100000
 BOOTLOADER = Region(0, 0xC000)
 STORAGE = Region(0xFC000, 0x4000)
-SCRATCH_ADDRESS = 0xAC000
 HEADER = 0x20
 #: no boot of these tests takes longer, in cycles
 PATIENCE = 64_000_000 * 120
@@ -91,7 +90,14 @@ class Board:
     def scratch_area(self) -> Region | None:
         if self.mode is not BootMode.SCRATCH:
             return None
-        return Region(SCRATCH_ADDRESS, self.scratch * SECTOR)
+        last = self.areas[-1][1]
+        return Region(last.address + last.size, self.scratch * SECTOR)
+
+    @property
+    def end(self) -> int:
+        """Address behind all that the bootloader looks at."""
+        last = self.scratch_area or self.areas[-1][1]
+        return last.address + last.size
 
     @property
     def layout(self) -> FirmwareLayout:
@@ -151,6 +157,19 @@ class Boot:
     instructions: int
 
 
+_planted: list[str] = []
+
+
+@contextmanager
+def planted(defect: str) -> Iterator[None]:
+    """All builds have this defect meanwhile."""
+    _planted.append(defect)
+    try:
+        yield
+    finally:
+        _planted.remove(defect)
+
+
 class Rig:
     """One emulated chip for all builds of a test process."""
 
@@ -162,6 +181,7 @@ class Rig:
 
     def load(self, board: Board) -> None:
         """Bring a build into the chip, on erased flash."""
+        board = board.planted(*_planted)
         if board == self._board:
             self.machine.restore(self._loaded)
             return
@@ -191,7 +211,7 @@ class Rig:
         operations = machine.stop_journal()
         _assert_in_bounds(board, operations)
         return Boot(
-            flash=bytes(machine.flash.view),
+            flash=bytes(machine.flash.view[: board.end]),
             started=next(
                 (area.address for area in slots if area.address <= stop.pc < area.address + area.size), None
             ),
@@ -289,7 +309,11 @@ class Flash:
     """Flash content behind the bootloader, as a test puts it together."""
 
     board: Board
-    data: bytearray = field(default_factory=lambda: bytearray(b"\xff" * FLASH_SIZE))
+    data: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            self.data = bytearray(b"\xff" * self.board.end)
 
     def put(self, address: int, content: bytes) -> Flash:
         self.data[address : address + len(content)] = content

@@ -1,9 +1,11 @@
-"""Every defect that can be planted in the bootloader is found by what the other tests assert."""
+"""Every defect that can be planted in the bootloader makes a test fail that passes without it."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -15,107 +17,103 @@ from . import test_requests as requests
 from . import test_swap as swap
 from . import test_validation as validation
 from . import test_versions as versions
-from .contract import TEST
-from .rig import Board, board_for, fast_board, make_image
+from .rig import planted
 
 SCRATCH, MOVE, OFFSET = BootMode.SCRATCH, BootMode.MOVE, BootMode.OFFSET
-GOOD, UNSET, BAD = requests.GOOD, requests.UNSET, requests.BAD
 
-Check = Callable[[Board], None]
-
-
-def request_with_bad_flag(board: Board) -> None:
-    requests.assert_request_is_understood(board, (UNSET, UNSET, UNSET), (GOOD, BAD, UNSET))
-
-
-def request_with_bad_magic(board: Board) -> None:
-    requests.assert_request_is_understood(board, (UNSET, UNSET, UNSET), (BAD, UNSET, UNSET))
-
-
-def refuses(spoil: Callable[[validation.Image], validation.Image]) -> Check:
-    return lambda board: validation.assert_refused(board, spoil(make_image(board.areas[0][0], "2.0.0")))
-
-
-def survives(kind: str, old_size: int = 4500, new_size: int = 700) -> Check:
-    return lambda board: power.assert_update_survives(board, kind, old_size, new_size)
-
-
-def versions_board(mode: BootMode, images: int = 1, **options: int) -> Board:
-    return fast_board(mode, images).with_options(options)
-
-
-DOWNGRADE, ROLLBACK = {"BOOT_DOWNGRADE_VERSION": 1}, {"BOOT_HARDWARE_ROLLBACK": 1}
-
-#: defect -> build, and what must hold in it
-FOUND_BY: dict[str, tuple[Board, Check]] = {
+#: defect -> a test and its arguments
+FOUND_BY: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "ignore_missing_confirm": (
-        fast_board(SCRATCH),
-        lambda board: swap.assert_test_and_revert(board, 700, 5000),
+        swap.test_unconfirmed_update_is_reverted,
+        {"mode": SCRATCH, "alignment": (4, 8)},
     ),
-    "ignore_unmet_dependency": (fast_board(MOVE, 2), versions.assert_unmet_dependency_stops_all),
-    "equal_version_not_enough": (fast_board(OFFSET, 2), versions.assert_met_by_equal_version),
-    "minor_version_ignored": (
-        versions_board(SCRATCH, **DOWNGRADE),
-        lambda board: versions.assert_downgrade_refused(board, "1.2.3", "1.1.9"),
+    "ignore_unmet_dependency": (versions.test_unmet_dependency, {"mode": MOVE}),
+    "equal_version_not_enough": (versions.test_dependency_met_by_what_is_there, {"mode": OFFSET}),
+    "minor_version_ignored": (versions.test_downgrade_by_version, {"mode": SCRATCH}),
+    "updated_images_reverted": (versions.test_power_lost_between_two_swaps, {"mode": SCRATCH}),
+    "image_ok_never_written": (swap.test_permanent_update_stays, {"mode": SCRATCH}),
+    "revert_not_confirmed": (
+        swap.test_unconfirmed_update_is_reverted,
+        {"mode": OFFSET, "alignment": (4, 8)},
     ),
-    "updated_images_reverted": (fast_board(SCRATCH, 2), versions.assert_updated_image_waits_for_the_other),
-    "image_ok_never_written": (fast_board(SCRATCH), swap.assert_permanent),
-    "revert_not_confirmed": (fast_board(OFFSET), lambda board: swap.assert_test_and_revert(board, 700, 5000)),
-    "test_confirmed_at_once": (fast_board(MOVE), lambda board: swap.assert_test_and_revert(board, 700, 5000)),
-    "primary_preferred": (fast_board(BootMode.DIRECT_XIP), xip.assert_highest_version_runs),
-    "tries_not_counted": (fast_board(BootMode.DIRECT_XIP_REVERT), xip.assert_gets_one_try),
-    "signature_not_checked": (board_for(SCRATCH), refuses(validation.foreign_signature)),
-    "signature_optional": (board_for(SCRATCH), refuses(validation.without_signature)),
-    "digest_not_compared": (fast_board(SCRATCH), refuses(validation.wrong_body)),
-    "trailer_not_counted": (fast_board(MOVE), validation.assert_limit),
-    "primary_not_validated": (
-        fast_board(SCRATCH),
-        lambda board: validation.assert_not_booted(
-            board, validation.wrong_body(make_image(board.areas[0][0]))
-        ),
+    "test_confirmed_at_once": (
+        swap.test_unconfirmed_update_is_reverted,
+        {"mode": MOVE, "alignment": (4, 8)},
     ),
-    "boots_not_bootable": (fast_board(SCRATCH), validation.assert_not_bootable_is_left),
-    "load_address_ignored": (fast_board(BootMode.DIRECT_XIP), xip.assert_wrong_address_is_skipped),
-    "stored_counter_ignored": (versions_board(SCRATCH, **ROLLBACK), versions.assert_lower_counter_is_refused),
-    "counter_raised_too_early": (
-        versions_board(SCRATCH, **ROLLBACK),
-        versions.assert_counter_waits_for_the_confirmation,
+    "primary_preferred": (xip.test_highest_version, {"mode": xip.PLAIN}),
+    "tries_not_counted": (xip.test_image_that_does_not_confirm_itself_gets_one_try, {}),
+    "signature_not_checked": (
+        validation.test_signature_by_another_key_for_the_right_one,
+        {"mode": SCRATCH},
     ),
-    "invalid_image_kept": (fast_board(SCRATCH), refuses(validation.wrong_body)),
-    "leftover_request_kept": (fast_board(SCRATCH), requests.assert_leftover_request_is_removed),
-    "any_value_sets_flag": (fast_board(SCRATCH), request_with_bad_flag),
-    "half_magic_accepted": (fast_board(SCRATCH), request_with_bad_magic),
-    "status_before_copy": (fast_board(SCRATCH), survives("test")),
-    "resumes_at_next_sector": (fast_board(SCRATCH), survives("test")),
-    "swap_size_lost": (fast_board(MOVE), survives("test", 9000, 700)),
-    "resumed_as_test": (fast_board(SCRATCH), survives("revert")),
-    "announced_swap_ignored": (
-        fast_board(MOVE),
-        lambda board: requests.assert_announced_swap_is_done(board, TEST),
+    "signature_optional": (validation.test_missing_entries, {}),
+    "digest_not_compared": (validation.test_wrong_body, {"mode": SCRATCH}),
+    "trailer_not_counted": (
+        validation.test_largest_image,
+        {"mode": MOVE, "align": 4, "max_align": 8, "max_sectors": 8},
     ),
-    "header_from_wrong_slot": (fast_board(OFFSET), survives("test", 17000, 700)),
-    "copy_done_too_early": (fast_board(SCRATCH), survives("permanent")),
-    "torn_end_ignored": (fast_board(SCRATCH), power.assert_torn_end_is_mended),
-    "request_erased_too_early": (fast_board(MOVE), survives("test")),
-    "revert_not_announced": (fast_board(MOVE), survives("revert")),
-    "secondary_erased_too_early": (fast_board(BootMode.OVERWRITE_ONLY), survives("test")),
-    "scratch_erased_too_early": (fast_board(SCRATCH), survives("revert")),
-    "scratch_withdrawn_too_early": (fast_board(SCRATCH, scratch=6), survives("test", 24000, 700)),
-    "scratch_of_any_image": (fast_board(SCRATCH, 2), versions.assert_scratch_of_the_other_image_is_let_alone),
+    "primary_not_validated": (validation.test_good_secondary_alone_does_not_help, {"mode": SCRATCH}),
+    "boots_not_bootable": (validation.test_not_bootable, {}),
+    "load_address_ignored": (xip.test_image_for_another_address, {}),
+    "stored_counter_ignored": (versions.test_lower_counter, {"mode": SCRATCH}),
+    "counter_raised_too_early": (versions.test_counter_of_a_tested_image, {"mode": SCRATCH}),
+    "invalid_image_kept": (validation.test_wrong_body, {"mode": SCRATCH}),
+    "leftover_request_kept": (requests.test_request_without_image_is_removed, {"mode": SCRATCH}),
+    "any_value_sets_flag": (
+        requests.test_all_729_states,
+        {"mode": SCRATCH, "secondary_magic": requests.GOOD},
+    ),
+    "half_magic_accepted": (
+        requests.test_all_729_states,
+        {"mode": SCRATCH, "secondary_magic": requests.BAD},
+    ),
+    "status_before_copy": (power.test_every_operation, {"mode": SCRATCH, "kind": power.TEST}),
+    "resumes_at_next_sector": (power.test_every_operation, {"mode": SCRATCH, "kind": power.TEST}),
+    "swap_size_lost": (power.test_every_operation, {"mode": MOVE, "kind": power.TEST}),
+    "resumed_as_test": (power.test_every_operation, {"mode": SCRATCH, "kind": power.REVERT}),
+    "announced_swap_ignored": (requests.test_announced_swap, {"mode": MOVE, "kind": requests.TEST}),
+    "header_from_wrong_slot": (power.test_every_operation, {"mode": OFFSET, "kind": power.TEST}),
+    "magic_half_written": (power.test_every_operation, {"mode": MOVE, "kind": power.TEST}),
+    "copy_done_too_early": (power.test_every_operation, {"mode": SCRATCH, "kind": power.PERMANENT}),
+    "torn_end_ignored": (power.test_torn_copy_done_is_completed, {"mode": SCRATCH}),
+    "request_erased_too_early": (power.test_every_operation, {"mode": MOVE, "kind": power.TEST}),
+    "revert_not_announced": (power.test_every_operation, {"mode": MOVE, "kind": power.REVERT}),
+    "secondary_erased_too_early": (
+        power.test_every_operation_of_a_copy,
+        {"mode": BootMode.OVERWRITE_ONLY},
+    ),
+    "scratch_erased_too_early": (power.test_every_operation, {"mode": SCRATCH, "kind": power.REVERT}),
+    "scratch_withdrawn_too_early": (
+        power.test_every_operation_with_trailer_sectors_shared,
+        {"kind": power.TEST},
+    ),
+    "scratch_of_any_image": (versions.test_scratch_of_the_other_image, {}),
 }
 
 
 @pytest.mark.parametrize("defect", sorted(FOUND_BY))
 def test_defect_is_found(defect: str) -> None:
-    board, check = FOUND_BY[defect]
-    with pytest.raises(AssertionError):
-        check(board.planted(defect))
+    test, arguments = FOUND_BY[defect]
+    with planted(defect), pytest.raises(AssertionError):
+        test(**arguments)
+
+
+def _parameters(test: Callable[..., None]) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
+    """Names and values of each `parametrize` of a test."""
+    for mark in getattr(test, "pytestmark", []):
+        names, values = mark.args
+        if isinstance(names, str):
+            yield (names,), [(value,) for value in values]
+        else:
+            yield tuple(names), [tuple(value) for value in values]
 
 
 @pytest.mark.parametrize("defect", sorted(FOUND_BY))
-def test_nothing_is_found_without_it(defect: str) -> None:
-    board, check = FOUND_BY[defect]
-    check(board)
+def test_the_same_is_run_without_the_defect(defect: str) -> None:
+    test, arguments = FOUND_BY[defect]
+    assert set(inspect.signature(test).parameters) == set(arguments)
+    for names, values in _parameters(test):
+        assert tuple(arguments[name] for name in names) in values
 
 
 def test_every_defect_is_here() -> None:

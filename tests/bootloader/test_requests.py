@@ -136,6 +136,19 @@ def test_announced_swap_without_an_image_confirms_the_primary(mode: BootMode) ->
     assert not flash.boot().operations
 
 
+@pytest.mark.parametrize("mode", SWAPPING)
+def test_announced_failure_confirms_the_primary(mode: BootMode) -> None:
+    """Swap type 5 in swap_info: the loader has given up, and what runs stays."""
+    board = fast_board(mode)
+    slot = board.areas[0][0]
+    flash = Flash(board).primary(make_image(slot)).secondary(make_image(slot, "2.0.0"))
+    put_trailer(flash, slot, info=5)
+    expected = Expected(flash)
+    expected.primary[Offsets.of(board, slot.size).image_ok] = 1
+    assert flash.boot().started == slot.address
+    assert differences(flash, expected) == []
+
+
 def _request_without_image(board: Board) -> tuple[Flash, Boot]:
     flash = request(Flash(board).primary(make_image(board.areas[0][0])))
     return flash, flash.boot()

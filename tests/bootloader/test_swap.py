@@ -131,14 +131,15 @@ def test_copied_over(mode: BootMode, permanent: bool) -> None:
         board = fast_board(mode, align=alignment[0], max_align=alignment[1])
         primary = board.areas[0][0]
         old = make_image(primary, "1.0.0", size=9000, sparse=True)
-        new = make_image(primary, "2.0.0", size=5001, sparse=True)
-        flash = request(Flash(board).primary(old).secondary(new), permanent=permanent)
-        wanted = Expected(flash).update(TEST, old, new)
-        boot = flash.boot()
-        assert boot.started == primary.address
-        assert differences(flash, wanted) == []
-        assert not boot.findings
-        assert not flash.boot().operations
+        for size in (5001, 2 * SECTOR, image_limit(board)):
+            new = make_image(primary, "2.0.0", total=size, sparse=True)
+            flash = request(Flash(board).primary(old).secondary(new), permanent=permanent)
+            wanted = Expected(flash).update(TEST, old, new)
+            boot = flash.boot()
+            assert boot.started == primary.address
+            assert differences(flash, wanted) == []
+            assert not boot.findings
+            assert not flash.boot().operations
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])

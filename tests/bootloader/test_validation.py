@@ -8,7 +8,7 @@ import pytest
 
 from harness.firmware import BootMode
 
-from .contract import image_limit, request
+from .contract import Offsets, image_limit, request
 from .rig import (
     COPYING,
     HEADER,
@@ -282,6 +282,29 @@ def test_broken_primary_is_replaced(mode: BootMode) -> None:
         assert flash.area(primary)[: new.size] == new.data
         flash.boot()  # move forgets the revert here
         assert not flash.boot().operations
+
+
+@pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
+def test_primary_that_is_too_large(mode: BootMode) -> None:
+    """Move and offset need room to swap it, and do not begin; the others replace it."""
+    board = fast_board(mode)
+    primary, secondary = board.areas[0]
+    old, new = make_image(primary, total=20490, sparse=True), make_image(primary, "2.0.0")
+    if mode not in (BootMode.MOVE, BootMode.OFFSET):
+        old = make_image(primary, total=image_limit(board) + 1, sparse=True)
+    flash = request(Flash(board).primary(old).secondary(new), permanent=True)
+    before = flash.copy()
+    boot = flash.boot()
+    if mode not in (BootMode.MOVE, BootMode.OFFSET):
+        assert boot.started == primary.address
+        assert flash.area(primary)[: new.size] == new.data
+        return
+    assert boot.started is None
+    offsets = Offsets.of(board, primary.size)
+    for flag in (offsets.image_ok, offsets.copy_done):  # as if it had been done: MCUboot does so
+        before.put(primary.address + flag, b"\x01")
+    assert flash.data[primary.address :] == before.data[primary.address :]
+    assert not flash.boot().operations
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])

@@ -211,6 +211,14 @@ def test_downgrade_by_version(mode: BootMode) -> None:
     assert installs(board, image(board, 0, "1.2.3+5"), image(board, 0, "1.2.3+1"))[1]
 
 
+@pytest.mark.parametrize("mode", COPYING)
+def test_versions_decide_about_copies_with_either_option(mode: BootMode) -> None:
+    board = fast_board(mode).with_options({"BOOT_DOWNGRADE_COUNTER": 1})
+    assert_downgrade_refused(board, "1.2.3", "1.2.2")
+    old, new = (image(board, 0, version, security_counter=9 - int(version[0])) for version in ("1.0.0", "2.0.0"))
+    assert installs(board, old, new)[1]
+
+
 def test_downgrade_with_build_numbers() -> None:
     board = fast_board(BootMode.MOVE).with_options(
         {"BOOT_DOWNGRADE_VERSION": 1, "BOOT_COMPARE_BUILD_NUMBER": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness._deadline import Deadline
 from harness._errors import SweepError
 from harness.sweep import DaskExecutor, Plan, Recording, Tears
 from harness.sweep._explore import Explorer, Tally
@@ -26,22 +28,19 @@ PLAN = Plan(Tears(), pairs=20, chains=5)
 
 
 @pytest.fixture
-def processes() -> Iterator[list[subprocess.Popen[str]]]:
-    started: list[subprocess.Popen[str]] = []
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
     yield started
     for process in reversed(started):
         process.kill()
         process.wait(30)
-        assert process.stderr is not None
-        process.stderr.close()
 
 
-def start(processes: list[subprocess.Popen[str]], folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(processes: list[subprocess.Popen[bytes]], folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        text=True,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
@@ -49,19 +48,20 @@ def start(processes: list[subprocess.Popen[str]], folder: Path, *arguments: str)
     return process
 
 
-def scheduler(processes: list[subprocess.Popen[str]], folder: Path) -> str:
+def scheduler(processes: list[subprocess.Popen[bytes]], folder: Path) -> str:
     """The address of a new scheduler."""
-    process = start(
-        processes, folder, "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "Scheduler at:" in line:
-            return "dask://" + line.partition("tcp://")[2].strip()
-    raise AssertionError("the scheduler ended")
+    file = folder / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    process = start(processes, folder, "dask_scheduler", *options)
+    deadline = Deadline(60)
+    while not (file.exists() and file.read_text().rstrip().endswith("}")):
+        assert process.poll() is None, "the scheduler ended"
+        assert not deadline.expired, "the scheduler did not start"
+        deadline.pause(0.05)
+    return "dask://" + str(json.loads(file.read_text())["address"]).removeprefix("tcp://")
 
 
-def workers(processes: list[subprocess.Popen[str]], folder: Path, address: str, count: int) -> list[int]:
+def workers(processes: list[subprocess.Popen[bytes]], folder: Path, address: str, count: int) -> list[int]:
     """Process ids of new workers."""
     where = address.replace("dask://", "tcp://")
     options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder)]
@@ -92,7 +92,7 @@ class Killing:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_worker_is_killed_and_nothing_is_lost_or_counted_twice(
-    processes: list[subprocess.Popen[str]], tmp_path: Path
+    processes: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     recording = recorded("move", "test", size=16, old_size=16)
     wanted = Explorer(recording, PLAN).explore(0, len(recording.operations) + 1)
