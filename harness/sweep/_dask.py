@@ -57,7 +57,7 @@ class DaskExecutor:
     @property
     def workers(self) -> int:
         """Threads of all worker processes that are there now; at least 1."""
-        return max(1, sum(self._client.nthreads().values()))
+        return max(1, int(sum(self._client.nthreads().values())))
 
     def run(self, recording: Recording, plan: Plan, spans: Iterable[Span]) -> Iterator[tuple[Span, Tally]]:
         """See `Executor`. Without any worker it waits until one comes."""
@@ -69,7 +69,7 @@ class DaskExecutor:
             for span in spans
         }
         try:
-            for future in as_completed(list(futures)):
+            for future in as_completed(list(futures), loop=self._client.loop):
                 try:
                     tally = future.result()
                 except Exception as error:

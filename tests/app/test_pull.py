@@ -264,8 +264,8 @@ def test_port_that_is_not_the_usual_one(device: Bench):
 
 @pytest.mark.parametrize(
     "uri",
-    ["coap://", "coap:///x", "coap://h/%zz", "coap://h/%1", "coap://h:70000/x", "coap://h:1x/", "coap://h/a b",
-     "coap://h/x#f", "coap://[::1/x", "coap://h/\x01", "coap://h/é"],
+    ["coap://", "coap:///x", "coap://h/%zz", "coap://h/%1", "coap://h:70000/x", "coap://h:1x/",
+     "coap://h/a b", "coap://h/x#f", "coap://[::1/x", "coap://h/\x01", "coap://h/é"],
 )  # fmt: skip
 def test_uri_that_is_none(device: Bench, uri: str):
     pull(device, uri=uri)

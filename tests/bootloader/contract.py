@@ -250,7 +250,8 @@ class Expected:
         self._erase(self.primary, 0, count)
         self._clear_trailer(self.primary)
         # the unit that begins behind the image goes along, if the sector goes on
-        copied = new.size // self.board.align * self.board.align + self.board.align if new.size % SECTOR else new.size
+        align = self.board.align
+        copied = new.size // align * align + align if new.size % SECTOR else new.size
         self.primary[:copied] = self.secondary[:copied]
         self.primary[-16:] = magic(self.board.max_align)
         self._erase(self.secondary, 0, 1)

@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -65,15 +65,7 @@ class Board:
         return self.with_options(extra)
 
     def with_options(self, options: Mapping[str, int]) -> Board:
-        return Board(
-            self.mode,
-            self.slots,
-            self.scratch,
-            self.align,
-            self.max_align,
-            self.max_sectors,
-            tuple(sorted({**dict(self.options), **options}.items())),
-        )
+        return replace(self, options=tuple(sorted({**dict(self.options), **options}.items())))
 
     @cached_property
     def areas(self) -> tuple[tuple[Region, Region], ...]:

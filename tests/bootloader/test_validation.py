@@ -288,7 +288,7 @@ def test_broken_primary_is_replaced(mode: BootMode) -> None:
 def test_primary_that_is_too_large(mode: BootMode) -> None:
     """Move and offset need room to swap it, and do not begin; the others replace it."""
     board = fast_board(mode)
-    primary, secondary = board.areas[0]
+    primary, _ = board.areas[0]
     old, new = make_image(primary, total=20490, sparse=True), make_image(primary, "2.0.0")
     if mode not in (BootMode.MOVE, BootMode.OFFSET):
         old = make_image(primary, total=image_limit(board) + 1, sparse=True)

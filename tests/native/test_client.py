@@ -126,7 +126,8 @@ def test_time_can_run_faster(start):
 )
 def test_wrong_use_is_explained(tmp_path, arguments, said):
     result = subprocess.run(
-        [native_client_program(LAYOUT), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False,
+        [native_client_program(LAYOUT), *arguments],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
         cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 2
