@@ -77,10 +77,11 @@ static void write_value(struct area area, uint32_t offset, uint32_t value, unsig
     flash_write(area, offset, unit, sizeof unit);
 }
 
+/* Where something else lies, such as an image that is too large, the unit would not take the flag. */
 static void set_flag(struct area area, uint32_t offset) {
-    const uint8_t value = *flash_at(area, offset);
-    const bool becomes = FLASH_WRITES_ONCE ? value == ERASED : value != FLAG && (value & FLAG); /* bits only go to 0 */
-    if (becomes)
+    const uint8_t *const unit = flash_at(area, offset);
+    const bool becomes = FLASH_WRITES_ONCE ? *unit == ERASED : *unit != FLAG && (*unit & FLAG); /* bits only go to 0 */
+    if (becomes && flash_is_erased(unit + 1, UNIT - 1))
         write_value(area, offset, FLAG, 1);
 }
 
@@ -96,9 +97,9 @@ void trailer_set_info(struct area area, unsigned image, enum swap_type type) {
 }
 
 void trailer_set_sizes(struct area area, uint32_t swap_size, uint32_t tlv_sizes) {
-    if (flash_is_erased(flash_at(area, swap_size_at(area)), 4))
+    if (flash_is_erased(flash_at(area, swap_size_at(area)), UNIT))
         write_value(area, swap_size_at(area), swap_size, 4);
-    if (HAS_TLV_SIZES && flash_is_erased(flash_at(area, tlv_sizes_at(area)), 4))
+    if (HAS_TLV_SIZES && flash_is_erased(flash_at(area, tlv_sizes_at(area)), UNIT))
         write_value(area, tlv_sizes_at(area), tlv_sizes, 4);
 }
 

@@ -240,6 +240,10 @@ class Machine:
         """Switch off. Flash and UICR stay as they are."""
         self.powered = False
 
+    def forget_time(self) -> None:
+        """Let cycles and instructions count from 0 again; the machine is off."""
+        self.hot.instructions = self.hot.skipped = 0
+
     def power_cycle(self) -> None:
         """Off and on again."""
         self.power_off()

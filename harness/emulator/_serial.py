@@ -178,9 +178,7 @@ class SerialHub:
     def __init__(self, runner: Runner, lines: list[UartLine], kinds: dict[str, str] | None = None) -> None:
         unknown = sorted(set(kinds or {}) - {line.name for line in lines})
         if unknown:
-            raise PortError(
-                f"no serial line {unknown[0]!r}", expected=", ".join(line.name for line in lines)
-            )
+            raise PortError(f"no serial line {unknown[0]!r}", expected=", ".join(line.name for line in lines))
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)

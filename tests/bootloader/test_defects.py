@@ -17,6 +17,7 @@ from . import test_requests as requests
 from . import test_swap as swap
 from . import test_validation as validation
 from . import test_versions as versions
+from .contract import TEST
 from .rig import planted
 
 SCRATCH, MOVE, OFFSET = BootMode.SCRATCH, BootMode.MOVE, BootMode.OFFSET
@@ -71,7 +72,7 @@ FOUND_BY: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "resumes_at_next_sector": (power.test_every_operation, {"mode": SCRATCH, "kind": power.TEST}),
     "swap_size_lost": (power.test_every_operation, {"mode": MOVE, "kind": power.TEST}),
     "resumed_as_test": (power.test_every_operation, {"mode": SCRATCH, "kind": power.REVERT}),
-    "announced_swap_ignored": (requests.test_announced_swap, {"mode": MOVE, "kind": requests.TEST}),
+    "announced_swap_ignored": (requests.test_announced_swap, {"mode": MOVE, "kind": TEST}),
     "header_from_wrong_slot": (power.test_every_operation, {"mode": OFFSET, "kind": power.TEST}),
     "magic_half_written": (power.test_every_operation, {"mode": MOVE, "kind": power.TEST}),
     "copy_done_too_early": (power.test_every_operation, {"mode": SCRATCH, "kind": power.PERMANENT}),

@@ -6,7 +6,7 @@ import pytest
 
 from harness.firmware import BootMode, Region
 
-from .contract import Offsets, put_trailer
+from .contract import Offsets, magic, put_trailer
 from .rig import IN_PLACE, SECTOR, Board, Flash, Image, fast_board, make_image
 from .test_versions import needs
 
@@ -35,7 +35,9 @@ def flag(flash: Flash, area: Region, name: str) -> int:
     return flash.area(area)[getattr(Offsets.of(flash.board, area.size), name)]
 
 
-def assert_highest_version_runs(board: Board) -> None:
+@pytest.mark.parametrize("mode", IN_PLACE)
+def test_highest_version(mode: BootMode) -> None:
+    board = fast_board(mode)
     for versions, slot in (
         (("1.0.0", "2.0.0"), 1),
         (("2.0.0", "1.0.0"), 0),
@@ -46,11 +48,6 @@ def assert_highest_version_runs(board: Board) -> None:
     ):
         boot = put(board, *versions).boot()
         assert boot.started == board.areas[0][slot].address, boot.console
-
-
-@pytest.mark.parametrize("mode", IN_PLACE)
-def test_highest_version(mode: BootMode) -> None:
-    assert_highest_version_runs(fast_board(mode))
 
 
 @pytest.mark.parametrize("mode", IN_PLACE)
@@ -67,7 +64,8 @@ def test_invalid_image_is_erased_whichever_slot_it_is_in(mode: BootMode) -> None
         assert flash.boot().started == (board.areas[0][1 - bad].address if mode is PLAIN else None)
 
 
-def assert_wrong_address_is_skipped(board: Board) -> None:
+def test_image_for_another_address() -> None:
+    board = fast_board(PLAIN)
     primary, secondary = board.areas[0]
     flash = Flash(board).put(primary.address, at(primary, "1.0.0", rom_fixed=primary.address).data)
     wrong = at(secondary, "2.0.0", rom_fixed=primary.address)
@@ -77,10 +75,6 @@ def assert_wrong_address_is_skipped(board: Board) -> None:
     assert not boot.operations
     flash.put(secondary.address, at(secondary, "2.0.0", rom_fixed=secondary.address).data)
     assert flash.boot().started == secondary.address
-
-
-def test_image_for_another_address() -> None:
-    assert_wrong_address_is_skipped(fast_board(PLAIN))
 
 
 def test_no_candidate() -> None:
@@ -98,8 +92,9 @@ def test_not_bootable_is_skipped() -> None:
     assert not boot.operations
 
 
-def assert_gets_one_try(board: Board) -> None:
+def test_image_that_does_not_confirm_itself_gets_one_try() -> None:
     """Not confirmed: erased at the second boot, and the older image runs."""
+    board = fast_board(REVERTING)
     primary, secondary = board.areas[0]
     flash = put(board, "1.0.0", "2.0.0")
     flash.put(primary.address + Offsets.of(board, primary.size).image_ok, b"\x01")
@@ -111,10 +106,6 @@ def assert_gets_one_try(board: Board) -> None:
         boot = flash.boot()
         assert boot.started == primary.address, boot.console
     assert flash.area(secondary) == b"\xff" * secondary.size
-
-
-def test_image_that_does_not_confirm_itself_gets_one_try() -> None:
-    assert_gets_one_try(fast_board(REVERTING))
 
 
 def test_confirmed_image_stays() -> None:
@@ -186,6 +177,20 @@ def test_largest_image() -> None:
         flash = Flash(board).put(primary.address, image.data)
         assert (flash.boot().started is not None) == runs
         assert (flash.area(primary)[: image.size] == image.data) == runs
+
+
+def test_image_that_lies_over_its_own_trailer() -> None:
+    """It is refused as any that is too large, whichever of the flags' bytes are its own."""
+    board = fast_board(REVERTING)
+    primary, secondary = board.areas[0]
+    offsets = Offsets.of(board, secondary.size)
+    for size in range(offsets.swap_info + 1, offsets.magic, 5):
+        flash = put(board, "1.0.0", None)
+        flash.put(secondary.address, make_image(secondary, "2.0.0", total=size, sparse=True).data)
+        flash.put(secondary.address + offsets.magic, magic(board.max_align))
+        boot = flash.boot()
+        assert boot.started == primary.address, boot.console
+        assert flash.area(secondary) == b"\xff" * secondary.size
 
 
 def test_slots_of_different_size() -> None:

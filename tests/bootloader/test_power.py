@@ -73,8 +73,10 @@ def test_two_images(mode: BootMode) -> None:
     assert_survives(flash, every=9)
 
 
-def assert_next_update_survives(board: Board) -> None:
+@pytest.mark.parametrize("mode", SWAPPING)
+def test_update_after_an_update(mode: BootMode) -> None:
     """The trailer of the last update is still in the primary."""
+    board = fast_board(mode)
     flash = before(board, TEST)
     flash.boot()
     confirm(flash)
@@ -82,11 +84,6 @@ def assert_next_update_survives(board: Board) -> None:
     flash.put(secondary.address, b"\xff" * secondary.size)
     request(flash.secondary(make_image(primary, "3.0.0", total=4500, sparse=True)))
     assert_survives(flash, every=2)
-
-
-@pytest.mark.parametrize("mode", SWAPPING)
-def test_update_after_an_update(mode: BootMode) -> None:
-    assert_next_update_survives(fast_board(mode))
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
@@ -109,10 +106,7 @@ def test_cut_right_behind_copy_done_uses_up_the_test(mode: BootMode) -> None:
 @pytest.mark.parametrize("mode", SWAPPING)
 def test_torn_copy_done_is_completed(mode: BootMode) -> None:
     """Half-written it counts as bad, and an image that nobody confirms would stay for ever."""
-    assert_torn_end_is_mended(fast_board(mode))
-
-
-def assert_torn_end_is_mended(board: Board) -> None:
+    board = fast_board(mode)
     flash = before(board, TEST)
     whole = flash.copy()
     operations = whole.boot().operations
@@ -127,8 +121,10 @@ def assert_torn_end_is_mended(board: Board) -> None:
         assert slots_of(torn) == slots_of(whole)
 
 
-def assert_refused_image_stays_refused(board: Board) -> None:
+@pytest.mark.parametrize("mode", SWAPPING)
+def test_refused_image(mode: BootMode) -> None:
     """Cut while an invalid image is being erased."""
+    board = fast_board(mode)
     primary = board.areas[0][0]
     bad = bytearray(make_image(primary, "2.0.0", size=6000, sparse=True).data)
     bad[0x400] ^= 1
@@ -142,11 +138,6 @@ def assert_refused_image_stays_refused(board: Board) -> None:
         assert cut.area(primary) == flash.area(primary)
         assert cut.area(board.areas[0][1])[-16:] != magic(board.max_align)
         assert not cut.boot().operations
-
-
-@pytest.mark.parametrize("mode", SWAPPING)
-def test_refused_image(mode: BootMode) -> None:
-    assert_refused_image_stays_refused(fast_board(mode))
 
 
 def test_direct_xip_with_revert() -> None:

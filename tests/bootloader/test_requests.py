@@ -101,8 +101,11 @@ def test_image_written_with_a_trailer_is_left_alone(mode: BootMode) -> None:
     assert not boot.operations
 
 
-def assert_announced_swap_is_done(board: Board, kind: int) -> None:
+@pytest.mark.parametrize("kind", [TEST, PERMANENT, REVERT])
+@pytest.mark.parametrize("mode", SWAPPING)
+def test_announced_swap(mode: BootMode, kind: int) -> None:
     """swap_info in the primary is enough to begin a swap, with no request in the secondary at all."""
+    board = fast_board(mode)
     slot = board.areas[0][0]
     old, new = make_image(slot, "1.0.0"), make_image(slot, "2.0.0")
     flash = Flash(board).primary(old)
@@ -116,12 +119,6 @@ def assert_announced_swap_is_done(board: Board, kind: int) -> None:
     boot = flash.boot()
     assert boot.started == slot.address
     assert differences(flash, expected) == []
-
-
-@pytest.mark.parametrize("kind", [TEST, PERMANENT, REVERT])
-@pytest.mark.parametrize("mode", SWAPPING)
-def test_announced_swap(mode: BootMode, kind: int) -> None:
-    assert_announced_swap_is_done(fast_board(mode), kind)
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
@@ -138,15 +135,17 @@ def test_announced_swap_without_an_image_confirms_the_primary(mode: BootMode) ->
 
 @pytest.mark.parametrize("mode", SWAPPING)
 def test_announced_failure_confirms_the_primary(mode: BootMode) -> None:
-    """Swap type 5 in swap_info: the loader has given up, and what runs stays."""
+    """Swap type 5 in swap_info: the loader has given up, and what runs stays. Other numbers mean nothing."""
     board = fast_board(mode)
     slot = board.areas[0][0]
-    flash = Flash(board).primary(make_image(slot)).secondary(make_image(slot, "2.0.0"))
-    put_trailer(flash, slot, info=5)
-    expected = Expected(flash)
-    expected.primary[Offsets.of(board, slot.size).image_ok] = 1
-    assert flash.boot().started == slot.address
-    assert differences(flash, expected) == []
+    for info in (5, 7, 0):
+        flash = Flash(board).primary(make_image(slot)).secondary(make_image(slot, "2.0.0"))
+        put_trailer(flash, slot, info=info)
+        expected = Expected(flash)
+        if info == 5:
+            expected.primary[Offsets.of(board, slot.size).image_ok] = 1
+        assert flash.boot().started == slot.address
+        assert differences(flash, expected) == []
 
 
 def _request_without_image(board: Board) -> tuple[Flash, Boot]:
@@ -191,6 +190,22 @@ def test_revert_without_image(mode: BootMode) -> None:
     else:
         assert bytes(flash.data[0xC000:]) == before[0xC000:]
     assert not flash.boot().operations
+
+
+def test_offset_upload_over_the_image_to_go_back_to() -> None:
+    """Nothing to go back to: the next upload came before the confirmation."""
+    board = fast_board(BootMode.OFFSET)
+    slot, secondary = board.areas[0]
+    flash = request(Flash(board).primary(make_image(slot)).secondary(make_image(slot, "2.0.0")))
+    flash.boot()
+    flash.put(secondary.address, b"\xff" * secondary.size).secondary(make_image(slot, "3.0.0"))
+    expected = Expected(flash)
+    for _ in range(2):
+        assert flash.boot().started == slot.address
+        assert differences(flash, expected) == []
+    put_trailer(flash, slot, image_ok=1)
+    request(flash).boot()
+    assert flash.area(slot)[20] == 3
 
 
 def test_offset_wants_uploads_one_sector_up() -> None:

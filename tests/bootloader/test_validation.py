@@ -251,7 +251,8 @@ def test_largest_image_next_to_a_full_scratch_trailer() -> None:
         assert_limit(fast_board(SCRATCH, scratch=1, max_sectors=max_sectors))
 
 
-def assert_not_bootable_is_left(board: Board) -> None:
+def test_not_bootable() -> None:
+    board = fast_board(SCRATCH)
     primary, secondary = board.areas[0]
     image = make_image(primary, "2.0.0", non_bootable=True)
     flash = request(Flash(board).primary(make_image(primary)).secondary(image))
@@ -263,19 +264,16 @@ def assert_not_bootable_is_left(board: Board) -> None:
     assert_not_booted(board, image)
 
 
-def test_not_bootable() -> None:
-    assert_not_bootable_is_left(fast_board(SCRATCH))
-
-
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
 def test_broken_primary_is_replaced(mode: BootMode) -> None:
     """As long as its header is there; nothing good is lost by it."""
     board = fast_board(mode)
     primary = board.areas[0][0]
-    new = make_image(primary, "2.0.0")
-    flash = request(Flash(board).primary(wrong_body(make_image(primary))).secondary(new))
-    assert flash.boot().started == primary.address
-    assert flash.area(primary)[: new.size] == new.data
+    old, new = make_image(primary), make_image(primary, "2.0.0")
+    for bad in (spoiled(old, tlvs(old)), wrong_body(old)):
+        flash = request(Flash(board).primary(bad).secondary(new))
+        assert flash.boot().started == primary.address
+        assert flash.area(primary)[: new.size] == new.data
     if mode in SWAPPING:  # the revert finds that there is nothing to go back to
         boot = flash.boot()
         assert boot.started == primary.address

@@ -38,7 +38,9 @@ def pending(flash: Flash, number: int, version: str, **options: object) -> Flash
     return request(flash, number=number)
 
 
-def assert_unmet_dependency_stops_all(board: Board) -> None:
+@pytest.mark.parametrize("mode", ALL)
+def test_unmet_dependency(mode: BootMode) -> None:
+    board = fast_board(mode, 2)
     flash = pending(start(board), 0, "2.0.0", **needs(1, "2.0.0"))
     for _ in range(2):
         boot = flash.boot()
@@ -50,21 +52,13 @@ def assert_unmet_dependency_stops_all(board: Board) -> None:
     assert versions(flash) == ("2.0.0", "2.0.0")
 
 
-def assert_met_by_equal_version(board: Board) -> None:
+@pytest.mark.parametrize("mode", ALL)
+def test_dependency_met_by_what_is_there(mode: BootMode) -> None:
+    board = fast_board(mode, 2)
     flash = Flash(board).primary(image(board, 0, "1.0.0")).primary(image(board, 1, "2.0.0"), 1)
     pending(flash, 0, "2.0.0", **needs(1, "2.0.0"))
     boot = flash.boot()
     assert versions(flash) == ("2.0.0", "2.0.0"), boot.console
-
-
-@pytest.mark.parametrize("mode", ALL)
-def test_unmet_dependency(mode: BootMode) -> None:
-    assert_unmet_dependency_stops_all(fast_board(mode, 2))
-
-
-@pytest.mark.parametrize("mode", ALL)
-def test_dependency_met_by_what_is_there(mode: BootMode) -> None:
-    assert_met_by_equal_version(fast_board(mode, 2))
 
 
 @pytest.mark.parametrize(
@@ -141,8 +135,10 @@ def test_confirmed_image_keeps_what_it_needs(mode: BootMode) -> None:
             assert versions(flash) == ("2.0.0", left), boot.console
 
 
-def assert_updated_image_waits_for_the_other(board: Board) -> None:
+@pytest.mark.parametrize("mode", SWAPPING)
+def test_power_lost_between_two_swaps(mode: BootMode) -> None:
     """Power lost between the two swaps: image 0 looks unconfirmed, and must not be reverted yet."""
+    board = fast_board(mode, 2)
     flash = pending(pending(start(board), 0, "2.0.0"), 1, "2.0.0")
     alone = flash.copy()
     done = alone.boot()
@@ -157,13 +153,9 @@ def assert_updated_image_waits_for_the_other(board: Board) -> None:
     assert versions(flash) == ("2.0.0", "2.0.0"), boot.console
 
 
-@pytest.mark.parametrize("mode", SWAPPING)
-def test_power_lost_between_two_swaps(mode: BootMode) -> None:
-    assert_updated_image_waits_for_the_other(fast_board(mode, 2))
-
-
-def assert_scratch_of_the_other_image_is_let_alone(board: Board) -> None:
+def test_scratch_of_the_other_image() -> None:
     """Power lost while scratch describes the swap of image 1."""
+    board = fast_board(BootMode.SCRATCH, 2)
     flash = pending(start(board), 1, "2.0.0")
     done = flash.copy().boot()
     data = bytearray(flash.data)
@@ -175,10 +167,6 @@ def assert_scratch_of_the_other_image_is_let_alone(board: Board) -> None:
     cut.boot()
     assert versions(cut) == ("1.0.0", "2.0.0")
     assert cut.area(board.areas[0][0]) == flash.area(board.areas[0][0])
-
-
-def test_scratch_of_the_other_image() -> None:
-    assert_scratch_of_the_other_image_is_let_alone(fast_board(BootMode.SCRATCH, 2))
 
 
 # downgrades
@@ -302,7 +290,9 @@ def reboot(flash: Flash) -> object:
     return boot
 
 
-def assert_lower_counter_is_refused(board: Board) -> None:
+@pytest.mark.parametrize("mode", [BootMode.SCRATCH, BootMode.OVERWRITE_ONLY])
+def test_lower_counter(mode: BootMode) -> None:
+    board = fast_board(mode).with_options(ROLLBACK)
     flash = Flash(board).primary(counted(board, "1.0.0", 30))
     assert reboot(flash).started is not None
     assert stored(flash) == 30
@@ -314,7 +304,9 @@ def assert_lower_counter_is_refused(board: Board) -> None:
     assert stored(flash) == 30
 
 
-def assert_counter_waits_for_the_confirmation(board: Board) -> None:
+@pytest.mark.parametrize("mode", SWAPPING)
+def test_counter_of_a_tested_image(mode: BootMode) -> None:
+    board = fast_board(mode).with_options(ROLLBACK)
     flash = Flash(board).primary(counted(board, "1.0.0", 1))
     reboot(flash)
     request(flash.secondary(counted(board, "2.0.0", 7)))
@@ -324,16 +316,6 @@ def assert_counter_waits_for_the_confirmation(board: Board) -> None:
     confirm(flash)
     reboot(flash)
     assert stored(flash) == 7
-
-
-@pytest.mark.parametrize("mode", [BootMode.SCRATCH, BootMode.OVERWRITE_ONLY])
-def test_lower_counter(mode: BootMode) -> None:
-    assert_lower_counter_is_refused(fast_board(mode).with_options(ROLLBACK))
-
-
-@pytest.mark.parametrize("mode", SWAPPING)
-def test_counter_of_a_tested_image(mode: BootMode) -> None:
-    assert_counter_waits_for_the_confirmation(fast_board(mode).with_options(ROLLBACK))
 
 
 @pytest.mark.parametrize("mode", [BootMode.MOVE, *COPYING])
