@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.protocols.links import FrameLink
     from harness.protocols.object_files import objects_with, read_object_file
     from harness.protocols.objects import OBJECTS, ObjectDefinition, ResourceDefinition
+    from harness.protocols.security import DtlsSettings, Psk, Rejection, Rejections
     from harness.protocols.update_report import ComponentReport, UpdateReport, confirm_update
     from harness.protocols.update_rules import (
         LEGALITY,
@@ -56,6 +57,7 @@ __all__ = [
     "Delivery",
     "DeliveryMethod",
     "Device",
+    "DtlsSettings",
     "Effect",
     "Ending",
     "FirmwareUpdate",
@@ -72,11 +74,14 @@ __all__ = [
     "Operation",
     "Package",
     "Path",
+    "Psk",
     "Publication",
     "PullProtocol",
     "PushOutcome",
     "RegisteredObject",
     "Registration",
+    "Rejection",
+    "Rejections",
     "ResourceDefinition",
     "ResourceType",
     "Retransmission",
@@ -115,6 +120,7 @@ _HOMES: Final = {
     "links": ("FrameLink",),
     "object_files": ("objects_with", "read_object_file"),
     "objects": ("OBJECTS", "ObjectDefinition", "ResourceDefinition"),
+    "security": ("DtlsSettings", "Psk", "Rejection", "Rejections"),
     "update_report": ("ComponentReport", "UpdateReport", "confirm_update"),
     "update_rules": (
         "LEGALITY",

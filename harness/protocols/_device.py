@@ -199,6 +199,41 @@ class Device(CompositeRequests):
         until = self._until(deadline)
         return self._loop.run(self._push, Path.of(path), body, block_size, content_format, progress, until)
 
+    def push_block(
+        self,
+        path: str | Path,
+        data: bytes,
+        *,
+        number: int,
+        more: bool,
+        block_size: int,
+        deadline: float | Deadline | None = None,
+    ) -> Answer:
+        """Write one block of a body, whatever came before it: for tests of devices."""
+        exponent = size_exponent(block_size)
+        return self._loop.run(
+            self._push_block, Path.of(path), data, (number, more, exponent), self._until(deadline)
+        )
+
+    async def _push_block(
+        self, path: Path, data: bytes, block: tuple[int, bool, int], deadline: Deadline
+    ) -> Answer:
+        entry = self._book.current(self.endpoint)
+        message = self._message(PUT, entry, path, data)
+        message.opt.content_format = int(ContentFormat.OPAQUE)
+        message.opt.block1 = block
+        label = entry.label("PUT", path)
+        answer = await entry.node.exchange(message, entry.remote, deadline, label, patient=True)
+        return Answer(answer.code.dotted, answer.payload, None, entry.node.interface.repeated(message))
+
+    def send_raw(self, message: bytes) -> None:
+        """Send bytes as one message, whatever they are: for tests of devices. Raises RegistrationError."""
+        self._loop.run(self._send_raw, message)
+
+    async def _send_raw(self, message: bytes) -> None:
+        entry = self._book.current(self.endpoint)
+        entry.node.interface.transmit(message, entry.remote)
+
     async def _push(
         self,
         path: Path,

@@ -8,6 +8,7 @@ the end of a transfer, and keep observations only as long as somebody holds them
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from harness._deadline import Deadline
 from harness._errors import DeadlineExceeded, PortError, ProtocolError, RegistrationError
 from harness.protocols._transport import Heard, Interface, LinkInterface, PeerAddress, PeerGone, UdpInterface
 from harness.protocols.links import FrameLink
+from harness.protocols.security import DtlsSettings, Rejections
 
 __all__ = ["AnsweringContext", "MessageIds", "Node", "Retransmission", "describe"]
 
@@ -133,6 +135,8 @@ class Node:
         self._busy: dict[PeerAddress, asyncio.Event] = {}
         self._sleepers: dict[PeerAddress, _Sleeper] = {}
         self.message_ids = MessageIds()
+        #: the owner is about to close it: what ends now ends for that reason
+        self.closing = False
 
     @classmethod
     async def on_link(
@@ -162,6 +166,42 @@ class Node:
         return await cls._open(site, build, retransmission)
 
     @classmethod
+    async def on_dtls(
+        cls,
+        site: object,
+        host: str,
+        port: int,
+        settings: DtlsSettings,
+        rejections: Rejections,
+        *,
+        retransmission: Retransmission,
+    ) -> Node:
+        """Open a node for devices that come over DTLS. Raises PortError, also without pyOpenSSL."""
+        transports = _dtls_transports()
+
+        interface = transports.DtlsServerInterface
+        context = interface.context(settings)
+
+        async def build(manager: Any) -> Any:
+            return await interface.bind(
+                manager, host, port, settings=settings, context=context, rejections=rejections
+            )
+
+        return await cls._open(site, build, retransmission)
+
+    @classmethod
+    async def on_dtls_client(
+        cls, site: object, host: str, context: Any, *, retransmission: Retransmission
+    ) -> Node:
+        """Open a client's node for DTLS; ``context`` is a ClientContext. Raises PortError."""
+        transports = _dtls_transports()
+
+        async def build(manager: Any) -> Any:
+            return await transports.DtlsClientInterface.bind(manager, host, 0, context=context)
+
+        return await cls._open(site, build, retransmission)
+
+    @classmethod
     async def _open(cls, site: object, build: Any, retransmission: Retransmission) -> Node:
         context = AnsweringContext(
             loop=asyncio.get_running_loop(), serversite=site, loggername="harness.protocols.coap"
@@ -170,7 +210,7 @@ class Node:
 
         async def remember(manager: Any) -> Interface:
             self._interface = await build(manager)
-            self._interface.on_heard = self._heard
+            self._interface.on_answer = self.wake
             return self._interface
 
         await context._append_tokenmanaged_messagemanaged_transport(remember)
@@ -266,7 +306,8 @@ class Node:
         began = time.monotonic()
         stop = self.start(message, on_event, token=token)
         try:
-            return await asyncio.wait_for(answer, deadline.remaining)
+            async with asyncio.timeout(deadline.remaining):
+                return await answer
         except TimeoutError as problem:
             raise self.unanswered(message, deadline, label, began) from problem
         except error.Error as problem:
@@ -299,7 +340,7 @@ class Node:
     ) -> Exception:
         """Say an aiocoap error in terms of this project."""
         if isinstance(problem, PeerGone):
-            kind = PortError if self.interface.closed else RegistrationError
+            kind = PortError if self.closing or self.interface.closed else RegistrationError
             return kind(f"the request ended without an answer: {problem}", where=label)
         if isinstance(problem, error.MessageError):
             return ProtocolError(
@@ -311,10 +352,10 @@ class Node:
 
     def queue_mode(self, remote: PeerAddress, awake_seconds: float | None) -> None:
         """Send to a peer only within so many seconds after it was heard; None: at any time."""
-        if awake_seconds is None:
-            self._sleepers.pop(remote, None)
-        else:
-            self._sleepers[remote] = _Sleeper(awake_seconds)
+        if awake_seconds is not None:
+            self._sleepers.setdefault(remote, _Sleeper(awake_seconds)).awake_seconds = awake_seconds
+        elif (sleeper := self._sleepers.pop(remote, None)) is not None:
+            sleeper.woke.set()
 
     def end_waits(self, remote: PeerAddress, reason: str) -> None:
         """End what waits for a peer to wake up: it is registered no more."""
@@ -323,7 +364,8 @@ class Node:
             sleeper.ended = reason
             sleeper.woke.set()
 
-    def _heard(self, remote: PeerAddress) -> None:
+    def wake(self, remote: PeerAddress) -> None:
+        """Let go what waits for a sign of life; after a request this is called when it is answered."""
         sleeper = self._sleepers.get(remote)
         if sleeper is not None:
             sleeper.woke.set()
@@ -336,7 +378,8 @@ class Node:
                 return
             sleeper.woke.clear()
             try:
-                await asyncio.wait_for(sleeper.woke.wait(), deadline.remaining)
+                async with asyncio.timeout(deadline.remaining):
+                    await sleeper.woke.wait()
             except TimeoutError as problem:
                 raise deadline.exceeded(
                     f"a sign of life, so that {label} can be sent",
@@ -374,7 +417,8 @@ class Node:
         """Wait until no block-wise write to a device is under way."""
         while (busy := self._busy.get(remote)) is not None:
             try:
-                await asyncio.wait_for(busy.wait(), deadline.remaining)
+                async with asyncio.timeout(deadline.remaining):
+                    await busy.wait()
             except TimeoutError as problem:
                 raise deadline.exceeded(
                     "the end of a block-wise write to the same device", where=label, seen="it still goes on"
@@ -395,6 +439,17 @@ class Node:
             event.set()
 
         return release
+
+
+def _dtls_transports() -> Any:
+    try:
+        return importlib.import_module("harness.protocols._dtls")
+    except ImportError as problem:
+        raise PortError(
+            "there is no DTLS without pyOpenSSL",
+            found=str(problem),
+            remedy="pip install 'mcuboot-harness[dtls]'",
+        ) from problem
 
 
 def describe(message: Message) -> str:

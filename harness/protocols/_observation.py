@@ -65,7 +65,8 @@ class Watch:
         began = time.monotonic()
         self._stop = node.start(self._request, self._on_event)
         try:
-            first = await asyncio.wait_for(asyncio.shield(self._first), deadline.remaining)
+            async with asyncio.timeout(deadline.remaining):
+                first = await asyncio.shield(self._first)
             if first.code != CONTENT:
                 raise refused(first.code.dotted, first.payload, self._label)
             if first.opt.observe is None:

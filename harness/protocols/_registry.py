@@ -21,6 +21,7 @@ from harness.protocols.content import Link, Path, decode_links
 if TYPE_CHECKING:
     from harness.protocols._node import Node
     from harness.protocols._transport import PeerAddress
+    from harness.protocols.security import Rejections
 
 __all__ = ["Book", "Entry", "RegisteredObject", "Registration", "RegistrationRefused"]
 
@@ -92,7 +93,9 @@ class Entry:
 class Book:
     """All registrations of one server. Only the event loop calls the methods that change it."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_register: Callable[[str, str | None], bool], rejections: Rejections) -> None:
+        self._may_register = may_register
+        self._rejections = rejections
         self._changed = threading.Condition()
         self._by_endpoint: dict[str, Entry] = {}
         self._by_location: dict[str, Entry] = {}
@@ -112,6 +115,9 @@ class Book:
             raise self._refuse("4.00", "no LwM2M version (lwm2m)", remote)
         if not version.startswith("1."):
             raise self._refuse("4.12", f"LwM2M version {version} is not supported", remote)
+        if not self._may_register(endpoint, remote.identity):
+            who = "nobody in particular" if remote.identity is None else f"the identity {remote.identity!r}"
+            raise self._refuse("4.03", f"{who} may not register as {endpoint!r}", remote)
         objects, root, formats = self._objects(payload, remote)
         with self._changed:
             self._sequence += 1
@@ -259,11 +265,14 @@ class Book:
         entry = self._by_location.get(location)
         if entry is None:
             raise self._refuse("4.04", f"{location} is not registered", remote)
+        if entry.remote.identity != remote.identity:
+            raise self._refuse("4.03", f"{location} is another device's", remote)
         return entry
 
     def _refuse(self, code: str, text: str, remote: PeerAddress) -> RegistrationRefused:
         with self._changed:
             self._note(f"a request from {remote.uri_base} was refused with {code}: {text}")
+        self._rejections.add(remote.uri_base, f"registration {code}", text)
         return RegistrationRefused(code, text)
 
     def _note(self, text: str) -> None:

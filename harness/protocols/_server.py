@@ -20,6 +20,7 @@ from harness.protocols._registry import Book, Entry, Registration
 from harness.protocols._sends import SendLog, Sent
 from harness.protocols._site import Site
 from harness.protocols.objects import OBJECTS, ObjectDefinition, types_of
+from harness.protocols.security import DtlsSettings, Rejections
 
 if TYPE_CHECKING:
     from harness.protocols._transport import PeerAddress
@@ -43,8 +44,10 @@ class Lwm2mServer:
     ``awake_seconds`` after it was heard (default: RFC 7252's MAX_TRANSMIT_WAIT), others wait
     for its next message.
 
-    Raises PortError when the port is taken. Devices are reached with :meth:`device`.
-    There is no bootstrap and no DTLS.
+    With ``dtls`` it also listens for DTLS, on the same host. ``rejections`` tells what was not
+    let in, whatever the transport.
+
+    Raises PortError when a port is taken. Devices are reached with :meth:`device`.
     """
 
     def __init__(
@@ -57,13 +60,17 @@ class Lwm2mServer:
         awake_seconds: float = 93.0,
         retransmission: Retransmission | None = None,
         objects: Mapping[int, ObjectDefinition] = OBJECTS,
+        dtls: DtlsSettings | None = None,
+        dtls_port: int = 0,
     ) -> None:
         self.timeout = timeout
         self.objects = objects
         self._margin = lifetime_margin
         self._awake_seconds = awake_seconds
         self._retransmission = retransmission or Retransmission()
-        self._book = Book()
+        self.rejections = Rejections()
+        self._dtls = dtls
+        self._book = Book(self._may_register, self.rejections)
         self._sends = SendLog()
         self._types = types_of(objects.values())
         self._publications: dict[tuple[str, ...], Publication] = {}
@@ -74,12 +81,15 @@ class Lwm2mServer:
         self._endings: set[asyncio.Future[None]] = set()
         self._expiries: dict[Entry, asyncio.TimerHandle] = {}
         self._udp: Node | None = None
+        self._secure: Node | None = None
         self._loop = LoopThread()
         try:
             if host is not None:
                 self._udp = self._loop.run(self._open_udp, host, port)
+            if dtls is not None:
+                self._secure = self._loop.run(self._open_dtls, host or "127.0.0.1", dtls_port, dtls)
         except BaseException:
-            self._loop.close()
+            self.close()
             raise
 
     # -- transports
@@ -87,7 +97,29 @@ class Lwm2mServer:
     async def _open_udp(self, host: str, port: int) -> Node:
         site = self._site()
         site.node = await Node.on_udp(site, host, port, retransmission=self._retransmission)
+        self._count_garbage(site.node)
         return site.node
+
+    def _count_garbage(self, node: Node) -> None:
+        def note(remote: PeerAddress, size: int) -> None:
+            self.rejections.add(remote.uri_base, "malformed", f"{size} bytes that are no CoAP message")
+
+        node.interface.on_garbage = note
+
+    async def _open_dtls(self, host: str, port: int, settings: DtlsSettings) -> Node:
+        site = self._site()
+        site.node = await Node.on_dtls(
+            site, host, port, settings, self.rejections, retransmission=self._retransmission
+        )
+        self._count_garbage(site.node)
+        return site.node
+
+    def _may_register(self, endpoint: str, identity: str | None) -> bool:
+        """Tell whether who proved to be ``identity`` (None: nobody) may take an endpoint name."""
+        keys = self._dtls.keys if self._dtls is not None else {}
+        owners = {name for name, psk in keys.items() if psk.endpoint == endpoint}
+        own = keys.get(identity) if identity is not None else None
+        return identity in owners if owners else own is None or own.endpoint in (None, endpoint)
 
     def _site(self) -> Site:
         return Site(
@@ -112,6 +144,14 @@ class Lwm2mServer:
         host, port = self.address
         return f"coap://[{host}]:{port}" if ":" in host else f"coap://{host}:{port}"
 
+    @property
+    def secure_uri(self) -> str:
+        """What devices are configured with to come over DTLS. Raises PortError when there is none."""
+        if self._secure is None:
+            raise PortError("the server was started without DTLS", remedy="give it dtls settings")
+        host, port = self._secure.udp_address
+        return f"coaps://[{host}]:{port}" if ":" in host else f"coaps://{host}:{port}"
+
     def attach(self, link: FrameLink) -> None:
         """Serve a device behind a serial line. The link stays its owner's to close.
 
@@ -132,6 +172,7 @@ class Lwm2mServer:
             ending.add_done_callback(self._endings.discard)
 
         site.node, remote = await Node.on_link(site, link, retransmission=self._retransmission, lost=lost)
+        self._count_garbage(site.node)
         self._links[id(link)] = site.node, remote
 
     def detach(self, link: FrameLink) -> None:
@@ -311,6 +352,10 @@ class Lwm2mServer:
             self._loop.close()
 
     async def _close(self) -> None:
+        nodes = [node for node, _ in self._links.values()]
+        nodes += [node for node in (self._udp, self._secure) if node is not None]
+        for node in nodes:
+            node.closing = True
         for entry in self._book.entries():
             self._book.end(entry, "the server was closed")
         for publication in self._publications.values():
@@ -318,9 +363,6 @@ class Lwm2mServer:
         for timer in self._expiries.values():
             timer.cancel()
         self._expiries.clear()
-        nodes = [node for node, _ in self._links.values()]
-        if self._udp is not None:
-            nodes.append(self._udp)
         self._links.clear()
         for server in self._file_servers.values():
             if isinstance(server, TcpFiles):

@@ -72,6 +72,8 @@ class Site:
             family, detail = refusal.code.split(".")
             code = Code(int(family) << 5 | int(detail))
             pipe.add_response(Message(code=code, payload=str(refusal).encode()), is_last=True)
+        if self.node is not None:
+            self.node.wake(request.remote)
 
     def _registration_interface(self, request: Message, path: tuple[str, ...], pipe: Any) -> None:
         node = self.node

@@ -19,7 +19,7 @@ import socket
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, ClassVar, Final, Self, TypeAlias, cast
 
 from aiocoap import error
 from aiocoap.message import Message, UndecidedRemote
@@ -53,7 +53,8 @@ class PeerAddress:
     the same when the peer's address changes: so all that is under way to it moves along.
     """
 
-    scheme: Final = "coap"
+    scheme: ClassVar[str] = "coap"
+    identity: str | None = None
     is_multicast: Final = False
     is_multicast_locally: Final = False
     maximum_payload_size: Final = 1024
@@ -71,7 +72,7 @@ class PeerAddress:
     @property
     def uri_base(self) -> str:
         """The peer as a URI without a path."""
-        return f"coap://{self.hostinfo}"
+        return f"{self.scheme}://{self.hostinfo}"
 
     @property
     def uri(self) -> str:
@@ -81,7 +82,7 @@ class PeerAddress:
     @property
     def uri_base_local(self) -> str:
         """This side as the peer would address it."""
-        return f"coap://{self.hostinfo_local}"
+        return f"{self.scheme}://{self.hostinfo_local}"
 
     @property
     def blockwise_key(self) -> Hashable:
@@ -111,6 +112,10 @@ class Heard:
         ago = time.monotonic() - self.at
         text = f"{self.last.mtype.name} {self.last.code.dotted} mid {self.last.mid:#06x}"
         return f"last heard {ago:.1f} s ago: {text}, {len(self.last.payload)} bytes of payload"
+
+
+def _ignore(*_: object) -> None:
+    """What is called as long as nobody is interested."""
 
 
 class _RecentMessages(dict[_Key, Any]):
@@ -147,7 +152,8 @@ class Interface:
         self._times_sent: dict[PeerAddress, tuple[int, int]] = {}
         self.heard: dict[PeerAddress, Heard] = {}
         self.closed = False
-        self.on_heard: Callable[[PeerAddress], object] = id
+        self.on_answer: Callable[[PeerAddress], object] = _ignore
+        self.on_garbage: Callable[[PeerAddress, int], object] = _ignore
         self._digests: dict[_Key, int] = {}
         manager._recent_messages = _RecentMessages(lambda key: self._digests.pop(key, None))
         repeat = manager._schedule_retransmit
@@ -167,6 +173,7 @@ class Interface:
             message.opt.option_list()
         except (error.UnparsableMessage, ValueError, LookupError, AssertionError):
             self.garbage += 1
+            self.on_garbage(remote, len(data))
             _log.info("ignoring %d bytes from %r that are no CoAP message", len(data), remote)
             return
         key = (remote, message.mid)
@@ -175,7 +182,8 @@ class Interface:
             self._tell_restart(message, data, key, heard)
         heard.count += 1
         heard.last, heard.at, heard.key = message, time.monotonic(), key
-        self.on_heard(remote)
+        if not message.code.is_request():
+            self.on_answer(remote)
         try:
             self.manager.dispatch_message(message)
         except Exception:
@@ -327,6 +335,9 @@ class LinkInterface(Interface):
 class UdpInterface(Interface, asyncio.DatagramProtocol):
     """CoAP over one UDP socket that is bound to one address and shared by all peers."""
 
+    peer_type: ClassVar[type[PeerAddress]] = PeerAddress
+    default_port: ClassVar[int] = COAP_PORT
+
     def __init__(self, manager: Any) -> None:
         super().__init__(manager)
         self.transport: asyncio.DatagramTransport | None = None
@@ -335,11 +346,13 @@ class UdpInterface(Interface, asyncio.DatagramProtocol):
         self._ended: asyncio.Future[None] = self.loop.create_future()
 
     @classmethod
-    async def bind(cls, manager: Any, host: str, port: int) -> UdpInterface:
+    async def bind(cls, manager: Any, host: str, port: int, **options: Any) -> Self:
         """Open the socket; ``address`` has the port that was found. Raises PortError."""
         loop = asyncio.get_running_loop()
         try:
-            _, self = await loop.create_datagram_endpoint(lambda: cls(manager), local_addr=(host, port))
+            _, self = await loop.create_datagram_endpoint(
+                lambda: cls(manager, **options), local_addr=(host, port)
+            )
         except OSError as problem:
             raise PortError(
                 f"cannot listen for CoAP: {problem}",
@@ -370,10 +383,18 @@ class UdpInterface(Interface, asyncio.DatagramProtocol):
         """Return the address of a host, given as a numeric address."""
         known = self._peers.get((host, port))
         if known is None:
-            own = _hostinfo(self._own_host(host), self.address[1])
-            known = PeerAddress(self, (host, port), _hostinfo(host, port), own)
+            own = self._hostinfo(self._own_host(host), self.address[1])
+            known = self.peer_type(self, (host, port), self._hostinfo(host, port), own)
             self._peers[host, port] = known
         return known
+
+    def known_peer(self, address: tuple[str, int]) -> PeerAddress | None:
+        """Return the peer at an address if anything was ever heard from it."""
+        return self._peers.get(address)
+
+    def _hostinfo(self, host: str, port: int) -> str:
+        name = f"[{host}]" if ":" in host else host
+        return name if port == self.default_port else f"{name}:{port}"
 
     def move(self, remote: PeerAddress, to: PeerAddress) -> bool:
         """Let a peer go on at the address of another one: requests, observations and all."""
@@ -407,7 +428,7 @@ class UdpInterface(Interface, asyncio.DatagramProtocol):
         """Take numeric addresses; names would need DNS, which no test should."""
         host, colon, port = hostinfo.rpartition(":")
         if not colon or hostinfo.endswith("]"):
-            host, port = hostinfo, str(COAP_PORT)
+            host, port = hostinfo, str(self.default_port)
         try:
             return self.peer(str(ipaddress.ip_address(host.strip("[]"))), int(port))
         except ValueError:
@@ -419,8 +440,3 @@ class UdpInterface(Interface, asyncio.DatagramProtocol):
         if self.transport is not None:
             self.transport.close()
             await self._ended
-
-
-def _hostinfo(host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port == COAP_PORT else f"{name}:{port}"

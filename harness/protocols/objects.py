@@ -1,6 +1,6 @@
 """The objects a firmware update meets, as tables that guide decoding.
 
-Sources: OMA LwM2M registry, files 0.xml (version 1.1 part), 1-1_1.xml, 3.xml and
+Sources: OMA LwM2M registry, files 0.xml (version 1.1 part), 1-1_1.xml, 3.xml, 4.xml and
 5.xml; for 33629 the definition of the Advanced Firmware Update object, version
 1.0. Object 33629 is not in the registry.
 """
@@ -16,6 +16,7 @@ from harness.protocols.content import Path, ResourceType, Types
 
 __all__ = [
     "ADVANCED_FIRMWARE_UPDATE",
+    "CONNECTIVITY",
     "DEVICE",
     "FIRMWARE_UPDATE",
     "FIRMWARE_UPDATE_VERSIONS",
@@ -194,6 +195,29 @@ DEVICE: Final = _define(
     """,
 )
 
+CONNECTIVITY: Final = _define(
+    4,
+    "Connectivity Monitoring",
+    "1.3",
+    multiple=False,
+    rows="""
+    0  R  int    1 M Network Bearer
+    1  R  int    N M Available Network Bearer
+    2  R  int    1 M Radio Signal Strength
+    3  R  int    1 O Link Quality
+    4  R  str    N M IP Addresses
+    5  R  str    N O Router IP Addresses
+    6  R  int    1 O Link Utilization
+    7  R  str    N O APN
+    8  R  int    1 O Cell ID
+    9  R  int    1 O SMNC
+    10 R  int    1 O SMCC
+    11 R  int    1 O SignalSNR
+    12 R  int    1 O LAC
+    13 R  int    1 O Coverage Enhancement Level
+    """,
+)
+
 FIRMWARE_UPDATE: Final = _define(
     5,
     "Firmware Update",
@@ -257,7 +281,7 @@ FIRMWARE_UPDATE_VERSIONS: Final[Mapping[str, ObjectDefinition]] = MappingProxyTy
 """Object 5 as of each version; with 1.0 and 1.1 a device has fewer resources."""
 
 OBJECTS: Final[Mapping[int, ObjectDefinition]] = MappingProxyType(
-    {o.id: o for o in (SECURITY, SERVER, DEVICE, FIRMWARE_UPDATE, ADVANCED_FIRMWARE_UPDATE)}
+    {o.id: o for o in (SECURITY, SERVER, DEVICE, CONNECTIVITY, FIRMWARE_UPDATE, ADVANCED_FIRMWARE_UPDATE)}
 )
 
 

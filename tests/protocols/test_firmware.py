@@ -7,6 +7,7 @@ from harness.protocols import (
     FirmwareUpdate,
     ObjectLink,
     PullProtocol,
+    Retransmission,
     Severity,
     UpdateResult,
     UpdateState,
@@ -231,8 +232,9 @@ def test_an_update_without_an_answer_is_judged_after_the_reboot(started):
     confirm_update(bench.server, {main: "2.0.0"}, after=bench.first, deadline=10).require_ok()
 
 
-def test_a_repetition_that_meets_the_device_after_its_restart_does_not_say_that_nothing_began(line, quick):
-    stand_in, device = line.start(server=quick)
+def test_a_repetition_that_meets_the_device_after_its_restart_does_not_say_that_nothing_began(line):
+    patient = Retransmission(ack_timeout=0.02, patient=True)
+    stand_in, device = line.start(server={"retransmission": patient})
     stand_in.faults.silent_update = True
     main = components_of(device)[0]
     main.push(make_image(0, "2.0.0"), deadline=10)

@@ -133,7 +133,7 @@ def test_execute_with_and_without_arguments(bench):
 def test_discover(bench):
     _, device = bench.start()
     targets = [link.target for link in device.discover("/33629/1")]
-    assert targets[:3] == ["/33629/1", "/33629/1/1", "/33629/1/3"]
+    assert targets[:4] == ["/33629/1", "/33629/1/0", "/33629/1/1", "/33629/1/2"]
     assert "/33629/1/15" in targets
 
 
@@ -144,6 +144,18 @@ def test_raw_requests_return_any_code(bench):
     answer = device.request("GET", "/33629/0/15", accept=ContentFormat.TEXT)
     assert (answer.code, answer.payload, answer.content_format) == ("2.05", b"1.0.0", 0)
     assert device.request("PUT", "/1/1/1", payload=b"x", content_format=0).code == "4.00"
+
+
+def test_raw_requests_can_be_single_blocks(bench):
+    _, device = bench.start()
+    codes = [
+        device.request(
+            "PUT", "/33629/0/0", payload=bytes(64), content_format=42, block=(number, True, 64)
+        ).code
+        for number in (0, 1)
+    ]
+    assert codes == ["2.31", "2.31"]
+    assert device.request("PUT", "/33629/0/0", payload=b"x", block=(5, False, 64)).code != "2.04"
 
 
 def test_operations_need_fitting_paths(bench):

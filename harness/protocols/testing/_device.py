@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiocoap.message import Message
@@ -18,6 +18,7 @@ from harness._errors import HarnessError, RegistrationError
 from harness.protocols._node import Node, Retransmission
 from harness.protocols._portal import LoopThread
 from harness.protocols._transport import PeerAddress, UdpInterface
+from harness.protocols.certificates import ServerCertificate
 from harness.protocols.content import ContentFormat, Link, Path, Value, encode, encode_links
 from harness.protocols.links import FrameLink
 from harness.protocols.objects import OBJECTS, types_of
@@ -27,6 +28,8 @@ from harness.protocols.testing._resources import Faults, Resources
 from harness.protocols.update_rules import UpdateResult, UpdateState
 
 __all__ = ["StandIn"]
+
+T = TypeVar("T")
 
 _REQUEST_SECONDS: Final = 5.0
 _PULL_BLOCK_EXPONENT: Final = 6
@@ -63,6 +66,8 @@ class StandIn:
         trusted: bytes | None = None,
         faults: Faults | None = None,
         retransmission: Retransmission | None = None,
+        psk: tuple[str, bytes] | None = None,
+        certificate: ServerCertificate | None = None,
     ) -> None:
         if (server is None) == (link is None):
             raise ValueError("a stand-in needs either a server's URI or a link")
@@ -70,19 +75,23 @@ class StandIn:
         self.lifetime = lifetime
         self.entropy = entropy
         self.faults = faults or Faults()
-        self.flash = Flash(components, version, schemes)
+        own = urlsplit(server or "coap:").scheme  # images come the way that everything else comes
+        self.flash = Flash(components, version, {own, *schemes})
         self.settings = _settings(endpoint, lifetime)
         self.location: tuple[str, ...] = ()
         self._server = server
         self._link = link
         self._update_seconds = update_seconds
         self._renew = renew
+        self._psk = psk
+        self._certificate = certificate
         self._trusted = trusted
         self._retransmission = retransmission or Retransmission()
         self._node: Node | None = None
         self._remote: PeerAddress | None = None
         self._resources: Resources | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._pulling = asyncio.Lock()  # one pull at a time, the others wait
         self._loop = LoopThread()
         try:
             self._loop.run(self._boot)
@@ -164,7 +173,7 @@ class StandIn:
         else:
             where = urlsplit(self._server or "")
             host = "::1" if ":" in (where.hostname or "") else "127.0.0.1"
-            self._node = await Node.on_udp(self._resources, host, 0, retransmission=retransmission)
+            self._node = await self._open_udp(self._resources, host, where.scheme)
             interface = self._node.interface
             assert isinstance(interface, UdpInterface)
             self._remote = interface.peer(where.hostname or "", where.port or 5683)
@@ -176,6 +185,14 @@ class StandIn:
             self._spawn(self._keep_registered(self._renew))
         if self.flash.single.state is UpdateState.DOWNLOADING:
             self._begin_pull(self.flash.single)
+
+    async def _open_udp(self, resources: Resources, host: str, scheme: str) -> Node:
+        if scheme != "coaps":
+            return await Node.on_udp(resources, host, 0, retransmission=self._retransmission)
+        from harness.protocols._dtls_session import ClientContext
+
+        context = ClientContext(self._psk, self._certificate, self._trusted)
+        return await Node.on_dtls_client(resources, host, context, retransmission=self._retransmission)
 
     async def _exchange(self, message: Message) -> Message:
         assert self._node is not None
@@ -239,9 +256,10 @@ class StandIn:
         return str((await self._exchange(message)).code.dotted)
 
     async def _halt(self) -> None:
-        for task in tuple(self._tasks):
-            if task is not asyncio.current_task():
-                task.cancel()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         node, self._node = self._node, None
         if node is not None:
             await node.close()
@@ -259,10 +277,11 @@ class StandIn:
         if self._resources is not None:
             self._resources.changed()
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _begin_reboot(self) -> None:
         self._spawn(self._reboot_soon())
@@ -307,10 +326,24 @@ class StandIn:
         self._spawn(self._pull(component))
 
     async def _pull(self, component: Component) -> None:
+        async with self._pulling:
+            if component.state is UpdateState.DOWNLOADING:
+                await self._pull_now(component)
+
+    async def _pull_now(self, component: Component) -> None:
+        fetching = self._spawn(self._fetch(component))
+        component.interrupt = fetching.cancel
         try:
-            failure = await self._fetch(component)
+            failure = await fetching
+        except asyncio.CancelledError:
+            fetching.cancel()
+            if component.state is UpdateState.DOWNLOADING:
+                raise  # the device halts
+            return
         except HarnessError:
             failure = UpdateResult.CONNECTION_LOST
+        finally:
+            component.interrupt = None
         if component.state is not UpdateState.DOWNLOADING:
             return
         if failure is not None:
@@ -322,19 +355,24 @@ class StandIn:
 
     async def _fetch(self, component: Component) -> UpdateResult | None:
         """Fetch an image block by block, going on where an earlier fetch of the same one ended."""
-        scheme = urlsplit(component.uri).scheme
+        try:
+            scheme, host = urlsplit(component.uri).scheme, urlsplit(component.uri).hostname
+        except ValueError:
+            host = None
+        if not host:
+            return UpdateResult.INVALID_URI
         if scheme.startswith("http"):
             return await fetch_http(component, self._trusted)
         if scheme == "coap+tcp":
             return await fetch_tcp(component)
         path = tuple(filter(None, urlsplit(component.uri).path.split("/")))
+        exponent = _PULL_BLOCK_EXPONENT
         for number in itertools.count():
             if number == self.faults.stall_pull_after:
                 await asyncio.Future()
             message = Message(code=GET)
             message.opt.uri_path = path
-            size = 16 << _PULL_BLOCK_EXPONENT
-            message.opt.block2 = (len(component.fetched) // size, False, _PULL_BLOCK_EXPONENT)
+            message.opt.block2 = (len(component.fetched) >> (exponent + 4), False, exponent)
             answer = await self._exchange(message)
             if component.state is not UpdateState.DOWNLOADING:
                 break
@@ -349,6 +387,7 @@ class StandIn:
             block = answer.opt.block2
             if block is None or not block.more:
                 break
+            exponent = block.size_exponent
         return None
 
 

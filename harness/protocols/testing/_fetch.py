@@ -110,7 +110,8 @@ async def get_tcp(uri: str, *, trusted_file: str | None = None) -> Message:
         context.client_credentials[f"coaps+tcp://{urlsplit(uri).netloc}/*"] = TLSCert(trusted_file)
     try:
         request = context.request(Message(code=GET, uri=uri))
-        return await asyncio.wait_for(request.response, _SECONDS)
+        async with asyncio.timeout(_SECONDS):
+            return await request.response
     finally:
         (tokens,) = context.request_interfaces
         connections = tuple(tokens.token_interface._pool.values())

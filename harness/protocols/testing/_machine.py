@@ -10,7 +10,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,6 +65,7 @@ class Component:
     defer_period: int = 0
     changed_at: int = 0
     automatic: bool = False
+    interrupt: Callable[[], object] | None = None
     image_version: str | None = None
     needs: int | None = None
     fetched: bytearray = field(default_factory=bytearray)
@@ -74,6 +75,8 @@ class Component:
         """Change state and result together."""
         if state is not self.state:
             self.changed_at = int(time.time())
+            if self.state is S.DOWNLOADING and self.interrupt is not None:
+                self.interrupt()
         self.state, self.result = state, result
         if state in (S.IDLE, S.DOWNLOADING):
             self.image_version, self.needs = None, None

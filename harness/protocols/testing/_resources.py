@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -201,7 +201,7 @@ class Resources:
         if not found and not (multiple and path.object_id == 33629):
             raise Refused("4.05" if definition is not None and not definition.operations.read else "4.04")
         if wanted == ContentFormat.LINK:
-            targets = sorted({path, *(Path(*at.ids[:3]) for at in found)}, key=lambda at: at.ids)
+            targets = sorted({path, *(Path(*at.ids[:3]) for at in found), *self._doers(path)}, key=_ids)
             payload = encode_links(Link(str(at), self._attributes.get(at, {})) for at in targets)
         elif wanted not in _FORMATS or wanted in self._faults.refused_formats:
             raise Refused("4.06")
@@ -210,6 +210,11 @@ class Resources:
                 raise Refused("4.06")
             payload = encode(found, wanted, path, _TYPES)
         return self._slice(request, payload, wanted)
+
+    def _doers(self, path: Path) -> Iterator[Path]:
+        """Resources of update objects that have no value: Package, Update, Cancel."""
+        for component in (self._flash.single, *self._flash.components):
+            yield from (at for at in map(component.path.child, (0, 2, 10)) if at in path)
 
     def _slice(self, request: Message, payload: bytes, content_format: int) -> Message:
         block = request.opt.block2
@@ -352,6 +357,10 @@ class Resources:
     def updating(self) -> bool:
         """True while any component updates."""
         return any(c.state is UpdateState.UPDATING for c in self._flash.components)
+
+
+def _ids(path: Path) -> tuple[int, ...]:
+    return path.ids
 
 
 def _code(text: str) -> Code:
