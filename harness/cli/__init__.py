@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "verify": ("_verify", "Run the regression suite on a board."),
     "slots": ("_slots", "Explain the MCUboot slots in a flash dump, and what the next boot would do."),
     "emulate": ("_emulate", "Run an emulated board for pyOCD, a debugger and serial terminals."),
+    "conformance": ("_conformance", "Test any LwM2M client's firmware update objects."),
     "link": ("_link", "Stand between devices and a server, and lose, double, delay or damage messages."),
     "sweep": ("_sweep", "Cut power at every flash operation of an update, and judge what comes of it."),
     "replay": ("_replay", "Do one failure of a sweep again, in a debugger if asked."),
