@@ -63,6 +63,7 @@ FIXTURES: Mapping[str, str] = {
     "hil_images": "Makes bootloader and signed images for the board: a `harness.updates.ImageFactory`.",
     "hil_link": "The link between server and device, to be made bad: a `harness.protocols.BadFrameLink`.",
     "hil_lwm2m": "The LwM2M server on the device's serial line: a `harness.protocols.Lwm2mServer`.",
+    "hil_power_cuts": "Cuts power at every flash operation: a call gives `harness.sweep.Results`.",
     "hil_rig": "Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`.",
     "hil_session_device": "The device, opened once for all tests of this process.",
     "hil_slots": "Reads both slots of every image and explains them: a call gives a `FlashReport`.",

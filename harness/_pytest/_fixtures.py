@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,9 @@ from ..mcuboot import FlashReport
 from ..protocols import BadFrameLink, Lwm2mServer
 from ..updates import ImageFactory, UpdateRig
 from ._settings import KEY
+
+if TYPE_CHECKING:
+    from ..sweep import Results
 
 __all__: list[str] = []
 
@@ -100,6 +105,34 @@ def hil_link(hil_rig: UpdateRig) -> BadFrameLink:
     Perfect unless --hil-link says otherwise; a test changes its ``conditions``.
     """
     return hil_rig.link
+
+
+@pytest.fixture
+def hil_power_cuts(request: pytest.FixtureRequest, hil_board: Board) -> Callable[..., Results]:
+    """Cuts power at every flash operation of a scenario: call it with the name for `harness.sweep.Results`.
+
+    Further arguments: ``plan`` (a `harness.sweep.Plan`), ``workers``, ``first_failure``, and the
+    fields of `harness.sweep.Options`. Skips boards without an emulator model.
+    """
+    settings = request.config.stash[KEY]
+
+    def cut(
+        scenario: str,
+        *,
+        plan: Any = None,
+        workers: int | None = None,
+        first_failure: bool = False,
+        **options: Any,
+    ) -> Results:
+        from ..sweep import Options, prepare, sweep
+
+        build = {**settings.build_options, **options.pop("build", {})}
+        subject = prepare(hil_board, scenario, options=Options(build=build, **options))
+        if workers is None and "PYTEST_XDIST_WORKER" in os.environ:
+            workers = 1  # the other cores have tests of their own
+        return sweep(subject, plan, workers=workers, first_failure=first_failure)
+
+    return cut
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -85,6 +84,13 @@ def _schema(context: click.Context, _parameter: click.Parameter, wanted: bool) -
     "--size", type=click.IntRange(16), default=20_000, show_default=True, help="Bytes of made images."
 )
 @click.option("--old-size", type=click.IntRange(16), help="Bytes of the made images that are there before.")
+@click.option(
+    "--settle",
+    type=click.IntRange(1, 600_000),
+    default=400,
+    show_default=True,
+    help="Milliseconds without a write until a running application counts as settled.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Makes all random choices.")
 @click.option("--between", is_flag=True, help="Cut between operations only, not inside them.")
 @click.option(
@@ -150,6 +156,7 @@ def command(
     bootloader: Path | None,
     images: tuple[str, ...],
     component: str | None,
+    settle: int,
     size: int,
     old_size: int | None,
     seed: int,
@@ -188,6 +195,7 @@ def command(
         size=size,
         old_size=old_size,
         component=component,
+        settle=settle,
         build={name: _number(name, value) for name, value in _pairs("--build-option", build)},
     )
     tears = sweeps.Tears(inside=not between, random=random_, weak=weak, seed=seed)
@@ -254,13 +262,17 @@ def _begin(file: Path | None, recording: Recording, plan: Plan) -> SweepLog | No
 
 
 def _executor(where: str, workers: int | None, stack: ExitStack) -> Executor:
-    from ..sweep import DaskExecutor, LocalExecutor
+    from ..sweep import DaskExecutor, executor_for
 
+    executor: Executor
     if where == "local":
-        return stack.enter_context(LocalExecutor(workers or os.cpu_count() or 1))
-    if where.startswith("dask://"):
-        return stack.enter_context(DaskExecutor(where))
-    raise click.UsageError(f"--executor {where!r}: expected local or dask://HOST:PORT")
+        executor = executor_for(workers)
+    elif where.startswith("dask://"):
+        executor = DaskExecutor(where)
+    else:
+        raise click.UsageError(f"--executor {where!r}: expected local or dask://HOST:PORT")
+    stack.callback(executor.close)
+    return executor
 
 
 class _Screen:

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from ._run import Progress, SweepLog
     from ._scenarios import SCENARIOS, Options
     from ._tears import Tears
-    from ._workers import Executor, LocalExecutor
+    from ._workers import Executor, InlineExecutor, LocalExecutor, executor_for
 
 __all__ = [
     "SCENARIOS",
     "DaskExecutor",
     "Executor",
+    "InlineExecutor",
     "LocalExecutor",
     "Options",
     "Plan",
@@ -38,6 +39,7 @@ __all__ = [
     "Subject",
     "SweepLog",
     "Tears",
+    "executor_for",
     "prepare",
     "schema_text",
     "sweep",
@@ -47,7 +49,9 @@ _HOMES = {
     "SCENARIOS": "_scenarios",
     "DaskExecutor": "_dask",
     "Executor": "_workers",
+    "InlineExecutor": "_workers",
     "LocalExecutor": "_workers",
+    "executor_for": "_workers",
     "Options": "_scenarios",
     "Plan": "_explore",
     "Progress": "_run",

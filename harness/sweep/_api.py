@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from .._errors import SweepError, VerdictError
 from ..boards import Board
 from ..emulator import OperationKind
 from ..mcuboot import FlashView
+from ._download import record_download
 from ._dump import dump_setup
 from ._evidence import make_report
 from ._explore import AUTOMATIC, Plan
@@ -23,8 +23,8 @@ from ._record import record
 from ._recording import Recording
 from ._report import Report
 from ._run import Progress, Sweep, SweepLog, run_sweep
-from ._scenarios import SCENARIOS, Maker, Options, maker_for
-from ._workers import Executor, LocalExecutor
+from ._scenarios import DOWNLOAD, SCENARIOS, Maker, Options, maker_for
+from ._workers import Executor, InlineExecutor, executor_for
 
 __all__ = ["Results", "Subject", "prepare", "sweep"]
 
@@ -78,12 +78,14 @@ def prepare(
             )
         return Subject(recording, loader, files)
     setup = maker.named(scenario) if flash is None and scenario else dump_setup(maker, flash or FlashView())
+    if setup.scenario == DOWNLOAD:
+        return Subject(record_download(maker.board, maker.factory, setup), loader, files)
     return Subject(record(setup), loader, files)
 
 
 def _application(maker: Maker, scenario: str | None) -> list[Path]:
     """ELF files of the application, where the scenario runs one that is built here."""
-    return maker.application_files() if scenario in {"confirm", "download"} else []
+    return maker.application_files() if scenario in {"confirm", DOWNLOAD} else []
 
 
 def _plan_for(recording: Recording, plan: Plan) -> Plan:
@@ -170,13 +172,17 @@ def sweep(
     says. For the rest see `run_sweep`.
     """
     chosen = _plan_for(subject.recording, plan or Plan())
-    if executor is not None:
+    here = executor_for(workers) if executor is None else None
+    try:
         outcome = run_sweep(
-            subject.recording, chosen, executor, log=log, progress=progress, first_failure=first_failure
+            subject.recording,
+            chosen,
+            executor or here or InlineExecutor(),
+            log=log,
+            progress=progress,
+            first_failure=first_failure,
         )
-        return Results(subject, outcome)
-    with LocalExecutor(workers or os.cpu_count() or 1) as local:
-        outcome = run_sweep(
-            subject.recording, chosen, local, log=log, progress=progress, first_failure=first_failure
-        )
+    finally:
+        if here is not None:
+            here.close()
     return Results(subject, outcome)

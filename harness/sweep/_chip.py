@@ -194,6 +194,7 @@ class Chip:
         self.load(contents)
         self.console.clear()
         machine.diagnostics.clear()
+        machine.forget_time()  # so that nothing depends on what was run before
         machine.start_journal()
         slots = self.recording.slots
         machine.ask_at_entry(slots.address, slots.end)
@@ -221,9 +222,8 @@ class Chip:
         return power
 
     def _remember(self, run: _Run, power: Power) -> None:
-        """Keep the path; up to its end, if no application has run on it and it met nothing known."""
-        alone = run.met is None and not run.start.weak
-        if alone and not run.findings and not self.recording.runs_application:
+        """Keep the path; up to its end, if it met nothing known."""
+        if run.met is None and not run.start.weak and not run.findings:
             run.path.add(self.machine, tuple(run.operations[run.followed :]), run.now, b"end")
             run.path.power = power
         if run.path.steps:

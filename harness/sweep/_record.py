@@ -16,7 +16,7 @@ from ._contents import Contents
 from ._power import Ending, Power
 from ._recording import Goal, Limits, Part, Recording
 
-__all__ = ["Setup", "record"]
+__all__ = ["Setup", "bare_recording", "finish", "record"]
 
 _SECOND: Final = 64_000_000
 #: what a recording itself may take, in cycles and instructions
@@ -50,7 +50,7 @@ class Setup:
 
 def record(setup: Setup) -> Recording:
     """Run it. Raises `SweepError` if it does not get to where a sweep could begin."""
-    bare = _bare(setup)
+    bare = bare_recording(setup)
     chip = Chip(bare, merging=False)
     now = bare.start
     for number in range(setup.lead):
@@ -87,7 +87,7 @@ def finish(bare: Recording, chip: Chip, operations: Sequence[Operation], first: 
     return dataclasses.replace(bare, operations=operations, limits=limits, goal=goal)
 
 
-def _bare(setup: Setup) -> Recording:
+def bare_recording(setup: Setup) -> Recording:
     """A recording without operations, to boot with."""
     arrays = tuple((array.base, array.size) for array in Machine(setup.soc).bus.arrays)
     for address, data in setup.content.items():

@@ -12,12 +12,12 @@ from typing import Any, Final
 from .._errors import BoardError, CapabilityMissing, SweepError
 from ..boards import Board, Component
 from ..firmware import application_program, compile_program, firmware_layout
-from ..mcuboot import FlashArea, Image, Trailer, Version, set_pending, sign
-from ..updates import ImageFactory
+from ..mcuboot import FlashArea, Image, Version, sign
+from ..updates import ImageFactory, SignedImage, staged
 from ._record import Setup
 from ._recording import Part
 
-__all__ = ["SCENARIOS", "Maker", "Options", "maker_for"]
+__all__ = ["DOWNLOAD", "SCENARIOS", "Maker", "Options", "maker_for"]
 
 _OLD: Final = "1.0.0"
 _NEW: Final = "2.0.0"
@@ -26,9 +26,9 @@ _SLEEP: Final = bytes.fromhex("30bffde7")
 _STACK: Final = 0x20001000
 #: header, TLVs and some room, in bytes
 _AROUND: Final = 1024
-#: milliseconds; longer than the watchdog of the reference firmware
-_SETTLE: Final = 1500
 _STORAGE: Final = "storage"
+#: the scenario that is recorded on a device with a server
+DOWNLOAD: Final = "download"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Options:
     ``images`` are signed images by role: ``NAME`` for a component's update, ``NAME.old`` for what
     it has before. ``size`` and ``old_size`` are the payloads', in bytes, of images that are made.
     ``component`` is the one to update where the scenario updates one (default: the first).
-    ``build`` are C defines for the reference firmware.
+    ``build`` are C defines for the reference firmware. An application counts as settled when it has
+    left flash alone for ``settle`` milliseconds.
     """
 
     bootloader: Path | None = None
@@ -47,6 +48,7 @@ class Options:
     old_size: int | None = None
     component: str | None = None
     build: Mapping[str, int] = field(default_factory=dict)
+    settle: int = 400
 
 
 class Maker:
@@ -125,12 +127,8 @@ class Maker:
     def staged(self, part: Part, *, permanent: bool) -> dict[int, bytes]:
         """The update in its secondary slot, with the request as an application writes it."""
         assert part.new is not None
-        layout = self.board.boot_settings().layout(part.secondary)
-        erased = Trailer.parse(bytes([layout.erased_value]) * layout.slot_size, layout)
-        number = self.board.component(part.name).image
-        request = set_pending(erased, permanent=permanent, image=number)
-        content = {part.secondary.address + part.upload: part.new}
-        return content | {part.secondary.address + write.offset: write.data for write in request.writes}
+        image = SignedImage(part.name, Version.parse(_NEW), part.new, part.name)
+        return staged(self.board, image, permanent=permanent)
 
     def setup(
         self,
@@ -138,14 +136,15 @@ class Maker:
         parts: tuple[Part, ...],
         *,
         permanent: bool = False,
+        offered: bool = True,
         lead: int = 0,
         settle: int = 0,
     ) -> Setup:
-        """Bootloader, old images and staged updates."""
+        """Bootloader, old images and, if ``offered``, staged updates."""
         content = self.factory.bootloader()
         for part in parts:
             content[part.primary.address] = part.old
-            if part.new is not None:
+            if part.new is not None and offered:
                 content |= self.staged(part, permanent=permanent)
         return self.setup_from(scenario, content, parts, lead=lead, settle=settle)
 
@@ -245,7 +244,21 @@ def _confirm(maker: Maker) -> Setup:
         )
         for component in maker.board.components
     )
-    return maker.setup("confirm", parts, settle=_SETTLE)
+    return maker.setup("confirm", parts, settle=maker.options.settle)
+
+
+def _download(maker: Maker) -> Setup:
+    maker.board.require("revert", "lwm2m")
+    chosen = maker.updated()
+    parts = tuple(
+        maker.part(
+            component,
+            maker.application(component, old=True),
+            maker.application(component) if component.name == chosen.name else None,
+        )
+        for component in maker.board.components
+    )
+    return maker.setup(DOWNLOAD, parts, offered=False, settle=maker.options.settle)
 
 
 SCENARIOS: Final[Mapping[str, tuple[Callable[[Maker], Setup], str]]] = {
@@ -254,6 +267,7 @@ SCENARIOS: Final[Mapping[str, tuple[Callable[[Maker], Setup], str]]] = {
     "revert": (_revert, "the way back from a test update that nobody confirmed"),
     "dependency": (_dependency, "updates of all components, the first depends on the others"),
     "confirm": (_confirm, "a test update of the reference application, which confirms itself"),
+    DOWNLOAD: (_download, "an update over LwM2M: downloaded, requested, installed, confirmed"),
 }
 
 

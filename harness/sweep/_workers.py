@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from .._errors import SweepError
 from ._explore import Explorer, Plan, Tally
 from ._recording import Recording
 
-__all__ = ["Executor", "LocalExecutor", "Span"]
+__all__ = ["Executor", "InlineExecutor", "LocalExecutor", "Span", "executor_for"]
 
 Span = tuple[int, int]
 """Operations [first, last) of a recording, as a piece of work."""
@@ -36,6 +37,21 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what was started."""
+
+
+class InlineExecutor:
+    """This process, one piece after the other."""
+
+    workers = 1
+
+    def run(self, recording: Recording, plan: Plan, spans: Iterable[Span]) -> Iterator[tuple[Span, Tally]]:
+        """See `Executor`."""
+        explorer = Explorer(recording, plan)
+        for span in spans:
+            yield span, explorer.explore(*span)
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 @dataclass(slots=True)
@@ -127,6 +143,12 @@ class LocalExecutor:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+
+def executor_for(workers: int | None = None) -> Executor:
+    """This machine: so many processes, by default one for each core; one is this process itself."""
+    count = workers or os.cpu_count() or 1
+    return InlineExecutor() if count == 1 else LocalExecutor(count)
 
 
 def _work(pipe: Connection) -> None:

@@ -54,10 +54,8 @@ def chapters() -> list[Path]:
 
 def documents() -> list[Path]:
     """Everything that people read in the repository."""
-    folders = [ROOT, DOCS, ROOT / "firmware", ROOT / "boards"]
-    return sorted(
-        path for folder in folders for path in folder.rglob("*.md" if folder != ROOT else "[A-Z]*.md")
-    )
+    folders = [DOCS, ROOT / "firmware", ROOT / "boards", ROOT / "benchmarks"]
+    return sorted([*ROOT.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.md"))])
 
 
 def blocks(path: Path) -> Iterator[Block]:

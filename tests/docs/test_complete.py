@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from harness import BuildError, pytest_plugin
 from harness.boards import Board, BoardFile, find_board, shipped_boards
+from harness.devices import DeviceSettings
 from harness.emulator import DiagnosticKind, Machine, Master, OperationKind, ResetKind, StopCause, soc_names
 from harness.firmware import firmware_layout
 from harness.mcuboot import PublicKey, SwapMode
@@ -165,13 +166,14 @@ def test_every_capability_is_described() -> None:
         _changed(swap_mode=mode, rollback_protection=True, downgrade_prevention="version")
         for mode in SwapMode
     ]
-    found = {name for board in boards for name in board.capabilities} | {"power"} | _asked_for()
+    found = {name for board in boards for name in board.capabilities} | DeviceSettings().capabilities
+    found |= _asked_for()
     assert found - modes == described - modes - {"eight-images"}
 
 
 def _asked_for() -> set[str]:
     """Capabilities that the package itself asks for by name."""
-    calls = re.compile(r"(?:hil_requires|\.require|CapabilityMissing)\(([^)f]*)\)")
+    calls = re.compile(r"(?:hil_requires|\.require|CapabilityMissing)\(([^)]*)\)")
     texts = (path.read_text(encoding="utf-8") for path in (ROOT / "harness").rglob("*.py"))
     return {
         name for text in texts for call in calls.findall(text) for name in re.findall(r'"([\w-]+)"', call)
