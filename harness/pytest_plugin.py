@@ -39,6 +39,12 @@ _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
         "how much faster than real time an emulated board sleeps (default: 8)",
     ),
     (
+        "boot-seconds",
+        "store",
+        {"metavar": "SECONDS"},
+        "how long a boot may take, with the update that it installs (default: 30)",
+    ),
+    (
         "link",
         "store",
         {"metavar": "CONDITIONS"},

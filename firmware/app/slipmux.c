@@ -13,10 +13,14 @@ enum { FCS_START = 0xFFFF, FCS_GOOD = 0xF0B8, FCS_SIZE = 2, COAP_HEADER_SIZE = 4
 enum { PLAIN, START, COAP, TEXT, SKIP };
 
 static uint16_t fcs(uint16_t crc, const uint8_t *data, size_t size) {
+    static const uint16_t half_bytes[16] = {
+        0x0000, 0x1081, 0x2102, 0x3183, 0x4204, 0x5285, 0x6306, 0x7387,
+        0x8408, 0x9489, 0xa50a, 0xb58b, 0xc60c, 0xd68d, 0xe70e, 0xf78f,
+    };
     for (; size; size--) {
         crc ^= *data++;
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = (uint16_t)(crc >> 1 ^ (crc & 1 ? 0x8408 : 0));
+        crc = (uint16_t)(crc >> 4 ^ half_bytes[crc & 15]);
+        crc = (uint16_t)(crc >> 4 ^ half_bytes[crc & 15]);
     }
     return crc;
 }

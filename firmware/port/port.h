@@ -36,10 +36,13 @@ bool port_flash_write(uint32_t address, const void *data, uint32_t size);
 /* Erase whole sectors; false if the flash is not erased afterwards. */
 bool port_flash_erase(uint32_t address, uint32_t size);
 
-/* Milliseconds since port_init; needs port_init(true). */
+/* How often time goes on; anything shorter only costs energy, for bytes and answers wake the core themselves. */
+enum { PORT_TICK_MS = 10 };
+
+/* Milliseconds since port_init, in steps of PORT_TICK_MS; needs port_init(true). */
 uint32_t port_milliseconds(void);
 
-/* Sleep until the next interrupt (at the latest in a millisecond); needs port_init(true). */
+/* Sleep until the next interrupt (at the latest in PORT_TICK_MS); needs port_init(true). */
 void port_sleep(void);
 
 /* Start the watchdog if it does not run; it cannot be stopped and may outlive a reset. */

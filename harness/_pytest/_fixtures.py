@@ -94,7 +94,10 @@ def hil_rig(
     request: pytest.FixtureRequest, hil_device: Device, hil_images: ImageFactory
 ) -> Iterator[UpdateRig]:
     """Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`."""
-    with UpdateRig(hil_device, hil_images, conditions=request.config.stash[KEY].link) as rig:
+    settings = request.config.stash[KEY]
+    with UpdateRig(
+        hil_device, hil_images, conditions=settings.link, boot_seconds=settings.boot_seconds
+    ) as rig:
         yield rig
 
 

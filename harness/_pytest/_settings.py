@@ -17,11 +17,13 @@ from .._errors import BoardError
 from ..boards import Board, find_board
 from ..devices import DeviceSettings
 from ..protocols import LinkConditions
+from ..updates import BOOT_SECONDS
 from . import _link
 
 __all__ = ["KEY", "Settings", "read"]
 
 _SPEEDS: Final = (0.01, 1000.0)
+_BOOT_SECONDS: Final = (0.1, 3600.0)
 #: options that say nothing about a board of the other backend
 _ONLY_FOR: Final = {
     "hardware": ("probe", "port", "power-on", "power-off"),
@@ -37,6 +39,7 @@ class Settings:
     device: DeviceSettings
     build_options: dict[str, int] = field(default_factory=dict)
     link: LinkConditions | None = None
+    boot_seconds: float = BOOT_SECONDS
 
     def capabilities(self, board: Board) -> frozenset[str]:
         """What a device of this board can do, before it is opened."""
@@ -68,10 +71,13 @@ def read(config: pytest.Config) -> Settings:
     boards = _boards(config)
     build_options = _numbers("build-option", pairs("build-option"))
     link = _link.read(text("link"))
+    boot_seconds = _between("boot-seconds", text("boot-seconds"), _BOOT_SECONDS, BOOT_SECONDS)
     if backend == "embedded":
         _check_emulated(boards)
-        device = DeviceSettings(backend=backend, speed=_speed(text("speed")))
-        return Settings(boards, device, build_options, link)
+        device = DeviceSettings(
+            backend=backend, speed=_between("speed", text("speed"), _SPEEDS, DeviceSettings().speed)
+        )
+        return Settings(boards, device, build_options, link, boot_seconds)
     ports = pairs("port")
     _check_bench(config, boards, ports)
     device = DeviceSettings(
@@ -83,7 +89,7 @@ def read(config: pytest.Config) -> Settings:
     )
     if bool(device.power_on) != bool(device.power_off):
         raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
-    return Settings(boards, device, build_options, link)
+    return Settings(boards, device, build_options, link, boot_seconds)
 
 
 def _boards(config: pytest.Config) -> tuple[Board, ...]:
@@ -157,17 +163,17 @@ def _numbers(option: str, pairs: Mapping[str, str]) -> dict[str, int]:
     return numbers
 
 
-def _speed(text: str) -> float:
+def _between(option: str, text: str, limits: tuple[float, float], default: float) -> float:
     if not text:
-        return DeviceSettings().speed
-    low, high = _SPEEDS
+        return default
+    low, high = limits
     try:
-        speed = float(text)
+        number = float(text)
     except ValueError:
-        raise pytest.UsageError(f"--hil-speed: {text!r} is no number") from None
-    if not low <= speed <= high:
-        raise pytest.UsageError(f"--hil-speed: {text} is not between {low:g} and {high:g}")
-    return speed
+        raise pytest.UsageError(f"--hil-{option}: {text!r} is no number") from None
+    if not low <= number <= high:
+        raise pytest.UsageError(f"--hil-{option}: {text} is not between {low:g} and {high:g}")
+    return number
 
 
 def _command(option: str, text: str) -> list[str]:

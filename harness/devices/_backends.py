@@ -20,6 +20,8 @@ __all__ = ["DeviceSettings", "open_device"]
 
 #: how much faster than real time an emulated board sleeps in tests
 DEFAULT_SPEED: Final = 8.0
+#: snapshots of flash content that are kept of an emulated board, each about 1.3 MB
+_BASELINES: Final = 16
 _EMULATED_OPTIONS: Final = {"reset.post_delay": 0.0, "reset.hold_time": 0.0}
 
 
@@ -61,25 +63,34 @@ def open_device(board: Board, settings: DeviceSettings | None = None) -> Device:
 
 
 class _Snapshots:
-    """Baselines of an emulated board: whole-machine snapshots."""
+    """Baselines of an emulated board: whole-machine snapshots, those that were used last."""
+
+    steps = True
 
     def __init__(self, control: ControlClient) -> None:
         self._control = control
-        self._known: set[str] = set()
+        self._known: dict[str, Mapping[int, bytes]] = {}
 
-    def recall(self, key: str) -> bool:
-        """Restore a snapshot."""
-        if key not in self._known:
-            return False
-        self._control.call("restore", key)
+    def recall(self, content: Mapping[int, bytes]) -> Mapping[int, bytes] | None:
+        """Restore the snapshot that holds most of it."""
+        parts = {name: held for name, held in self._known.items() if held.items() <= content.items()}
+        if not parts:
+            return None
+        name = max(parts, key=lambda name: sum(map(len, parts[name].values())))
+        self._control.call("restore", name)
         self._control.call("forget_diagnostics")
-        return True
+        self._known[name] = self._known.pop(name)
+        return parts[name]
 
-    def remember(self, key: str) -> None:
-        """Take a snapshot."""
-        self._control.call("snapshot", key)
+    def remember(self, content: Mapping[int, bytes]) -> None:
+        """Take a snapshot, in place of the one that was not used for the longest time."""
+        name = f"baseline {len(self._known)}"
+        if len(self._known) == _BASELINES:
+            name = next(iter(self._known))
+            del self._known[name]
+        self._control.call("snapshot", name)
         self._control.call("forget_diagnostics")
-        self._known.add(key)
+        self._known[name] = dict(content)
 
 
 class _Journal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
@@ -20,13 +19,21 @@ __all__ = ["Baseline", "Device", "Journal"]
 
 
 class Baseline(Protocol):
-    """Brings flash back to known content. ``key`` names the content."""
+    """Brings flash back to content that was there before. Content is bytes by address; the rest is erased.
 
-    def recall(self, key: str) -> bool:
-        """Put back content that was remembered under this key; False if there is none. Power is off then."""
+    ``steps`` says whether a part of some content is worth going back to.
+    """
 
-    def remember(self, key: str) -> None:
-        """Remember the present content; power is off."""
+    steps: bool
+
+    def recall(self, content: Mapping[int, bytes]) -> Mapping[int, bytes] | None:
+        """Put back the largest part of ``content`` that is remembered, and return it; None if nothing is.
+
+        The core is halted then.
+        """
+
+    def remember(self, content: Mapping[int, bytes]) -> None:
+        """Remember the present content; the core is halted."""
 
 
 class Journal(Protocol):
@@ -42,11 +49,12 @@ class Journal(Protocol):
 class NoBaseline:
     """Nothing is remembered: content is programmed again, sector by sector where it differs."""
 
-    def recall(self, key: str) -> bool:  # noqa: ARG002 - the protocol's signature
-        """Nothing was remembered."""
-        return False
+    steps = False
 
-    def remember(self, key: str) -> None:
+    def recall(self, content: Mapping[int, bytes]) -> None:
+        """Nothing was remembered."""
+
+    def remember(self, content: Mapping[int, bytes]) -> None:
         """Forget at once."""
 
 
@@ -137,18 +145,28 @@ class Device:
         """The slots explained, with what the next boot will do."""
         return FlashReport.build(self.flash(), self.board.boot_settings())
 
-    def install(self, content: Mapping[int, bytes]) -> None:
-        """Make flash hold exactly this, by address, and nothing else. Power is off afterwards."""
-        key = _key(content)
-        if self._baseline.recall(key):
-            self.settle()
-            return
-        self.power.on()
-        self.debug.erase_chip()
-        self.debug.program(content)
+    def install(self, content: Mapping[int, bytes], more: Mapping[int, bytes] | None = None) -> None:
+        """Make flash hold exactly this, by address, and nothing else. Power is off afterwards.
+
+        ``more`` comes on top of ``content``, which will be wanted again without it.
+        """
+        whole = {**content, **(more or {})}
+        if more and self._baseline.steps:
+            self._bring({address: data for address, data in content.items() if whole[address] == data})
+        self._bring(whole)
         self.power.off()
         self.settle()
-        self._baseline.remember(key)
+
+    def _bring(self, content: Mapping[int, bytes]) -> None:
+        """Make flash hold this and nothing else; the core is halted."""
+        held = self._baseline.recall(content)
+        if held is None:
+            self.power.on()
+            self.debug.erase_chip()
+        missing = {address: data for address, data in content.items() if address not in (held or {})}
+        if missing:
+            self.debug.program(missing)
+            self._baseline.remember(content)
 
     def findings(self) -> list[str]:
         """Rules of the part that firmware has broken since the last `install`, as the emulator saw them."""
@@ -178,10 +196,3 @@ class Device:
         """Off and on again."""
         self.power.off()
         self.power.on()
-
-
-def _key(content: Mapping[int, bytes]) -> str:
-    digest = hashlib.sha256()
-    for address, data in sorted(content.items()):
-        digest.update(address.to_bytes(4, "little") + len(data).to_bytes(4, "little") + data)
-    return digest.hexdigest()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ._boot import Restart, describe_core
 from ._images import ImageFactory, SignedImage, describe
-from ._rig import UpdateRig
+from ._rig import BOOT_SECONDS, UpdateRig
 from ._staging import factory_trailer, request, staged, upload_area
 from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
 from ._wear import Wear, sector_name
 
 __all__ = [
+    "BOOT_SECONDS",
     "ComponentVerdict",
     "ImageFactory",
     "Restart",

@@ -27,8 +27,9 @@ from ._images import ImageFactory, SignedImage
 from ._staging import factory_trailer, staged
 from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
 
-__all__ = ["UpdateRig"]
+__all__ = ["BOOT_SECONDS", "UpdateRig"]
 
+#: seconds that a boot may take, an update and its way back included, if nobody says otherwise
 BOOT_SECONDS: Final = 30.0
 _CONSOLE_LINES: Final = 14
 _SETTLED: Final = (UpdateState.IDLE, UpdateState.DOWNLOADING, UpdateState.DOWNLOADED)
@@ -39,13 +40,20 @@ class UpdateRig:
 
     ``installed`` are the images that `install` put into the primary slots, ``offered`` the
     last ones that were staged or downloaded as updates, both by component. With
-    ``conditions`` there is a bad link between server and device.
+    ``conditions`` there is a bad link between server and device. ``boot_seconds`` is what a
+    boot may take, an update and its way back included.
     """
 
     def __init__(
-        self, device: Device, images: ImageFactory, *, conditions: LinkConditions | None = None
+        self,
+        device: Device,
+        images: ImageFactory,
+        *,
+        conditions: LinkConditions | None = None,
+        boot_seconds: float = BOOT_SECONDS,
     ) -> None:
         self.device, self.images, self.board = device, images, device.board
+        self.boot_seconds = boot_seconds
         self._conditions = conditions
         self._link: BadFrameLink | None = None
         self.installed: dict[str, SignedImage] = {}
@@ -117,7 +125,7 @@ class UpdateRig:
             content[self.board.partition(component.primary).address] = image.data
             if self.board.mcuboot.swap_mode.needs_confirmation:  # what has no trailer is erased
                 content |= factory_trailer(self.board, component, confirmed=True)
-        self.device.install({**content, **(staged or {})})
+        self.device.install(content, staged)
         self._registration = None
 
     def adopt(self, *images: SignedImage) -> None:
@@ -132,7 +140,7 @@ class UpdateRig:
         return staged(self.board, image, permanent=permanent)
 
     def offer(
-        self, *updates: SignedImage, permanent: bool = False, deadline: float | Deadline = BOOT_SECONDS
+        self, *updates: SignedImage, permanent: bool = False, deadline: float | Deadline | None = None
     ) -> None:
         """Install again what is installed, with these updates waiting in the secondary slots, and boot."""
         content: dict[int, bytes] = {}
@@ -162,18 +170,18 @@ class UpdateRig:
             _ = self.server  # has to hear the first words
         self.device.power.on()
 
-    def boot(self, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+    def boot(self, *, deadline: float | Deadline | None = None) -> None:
         """Switch on, and wait until the application is up: it has registered, or, on a board without
         LwM2M, it has taken over from the boot loader.
         """
         self.start()
         self.wait_boot(deadline=deadline)
 
-    def reset(self, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+    def reset(self, *, deadline: float | Deadline | None = None) -> None:
         """Reset by pin, and wait until the application is up."""
         self.restart(Restart.PIN, deadline=deadline)
 
-    def restart(self, kind: Restart, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+    def restart(self, kind: Restart, *, deadline: float | Deadline | None = None) -> None:
         """Restart in one of several ways, and wait until the application is up.
 
         Soft and watchdog resets need the reference application: its console is asked.
@@ -190,17 +198,18 @@ class UpdateRig:
             self.device.console.send("reset" if kind is Restart.SOFT else "fault hang")
         return self.wait_boot(deadline=deadline)
 
-    def wait_boot(self, *, deadline: float | Deadline = BOOT_SECONDS) -> None:
+    def wait_boot(self, *, deadline: float | Deadline | None = None) -> None:
         """Wait for the registration after the one that was seen last; see `boot`.
 
         Raises `VerdictError` with what is in flash if it does not come.
         """
+        limit = self._boot_limit(deadline)
         try:
             if "lwm2m" in self.device.capabilities:
-                self._heard = self.server.wait_registration(after=self._heard, deadline=deadline)
+                self._heard = self.server.wait_registration(after=self._heard, deadline=limit)
                 self._registration = self._heard
             else:
-                wait_application(self.device, deadline=deadline)
+                wait_application(self.device, deadline=limit)
         except DeadlineExceeded as error:
             flash = self.device.flash()
             offered = judge(self.board, flash, self.installed, self.offered).values()
@@ -209,12 +218,15 @@ class UpdateRig:
                 f"{self.evidence(flash, verdicts=offered)}"
             ) from None
 
-    def expect_no_boot(self, *, why: str, deadline: float | Deadline = BOOT_SECONDS) -> None:
+    def expect_no_boot(self, *, why: str, deadline: float | Deadline | None = None) -> None:
         """Raise `VerdictError` unless the boot loader gives up in good order; ``why`` names the rule."""
         try:
-            wait_parked(self.device, deadline=deadline)
+            wait_parked(self.device, deadline=self._boot_limit(deadline))
         except DeadlineExceeded as error:
             raise VerdictError(f"{error}\nrule: {why}\n\n{self.evidence()}") from None
+
+    def _boot_limit(self, deadline: float | Deadline | None) -> Deadline:
+        return Deadline.of(self.boot_seconds if deadline is None else deadline)
 
     def _core(self) -> str:
         return describe_core(self.device, self.device.debug.sample())
@@ -277,15 +289,16 @@ class UpdateRig:
             )
 
     def update(
-        self, first: str, *, instances: Sequence[int] | None = None, deadline: float | Deadline = BOOT_SECONDS
+        self, first: str, *, instances: Sequence[int] | None = None, deadline: float | Deadline | None = None
     ) -> None:
         """Execute Update on a component and wait until the device is back.
 
         ``instances`` names the instances to update along; None leaves it to what the device linked.
         """
         with self.changing():
-            self.component(first).update(instances, deadline=deadline)
-            self.wait_boot(deadline=deadline)
+            limit = self._boot_limit(deadline)
+            self.component(first).update(instances, deadline=limit)
+            self.wait_boot(deadline=limit)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -300,7 +313,9 @@ class UpdateRig:
         found = {}
         for name in components:
             component = self.component(name)
-            status = component.wait_state(*_SETTLED, deadline=BOOT_SECONDS) if settled else component.status()
+            status = (
+                component.wait_state(*_SETTLED, deadline=self.boot_seconds) if settled else component.status()
+            )
             found[name] = Told(status, component.version())
         return found
 

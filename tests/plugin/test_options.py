@@ -46,6 +46,8 @@ SHOW = """
         ((*HARDWARE, "--hil-power-on", "switch 'on"), ["--hil-power-on", "No closing quotation"]),
         ((*HARDWARE, "-n", "2"), ["tests share one board, so run them with -n 0"]),
         ((*EMBEDDED, "--hil-speed", "fast"), ["--hil-speed: 'fast' is no number"]),
+        ((*EMBEDDED, "--hil-boot-seconds", "soon"), ["--hil-boot-seconds: 'soon' is no number"]),
+        ((*EMBEDDED, "--hil-boot-seconds=0"), ["--hil-boot-seconds: 0 is not between 0.1 and 3600"]),
         ((*EMBEDDED, "--hil-speed", "nan"), ["--hil-speed: nan is not between 0.01 and 1000"]),
         ((*EMBEDDED, "--hil-speed=-1"), ["--hil-speed: -1 is not between"]),
         ((*EMBEDDED, "--hil-build-option", "DEFECT_x"), ["'DEFECT_x' is not NAME=VALUE"]),

@@ -75,7 +75,7 @@ enum { CYCLES_PER_MILLISECOND = 64000, LF_HZ = 32768 };
 enum { PART = 128, PARTS = 32, RING = PART * PARTS }; /* the receiver fills one part after the other */
 enum { TRANSMIT_CHUNK = 256 };                        /* EasyDMA reads RAM only: everything is copied first */
 
-static volatile uint32_t ticks;
+static volatile uint32_t milliseconds;
 static uint8_t ring[RING];
 static volatile uint32_t filling; /* the part that the receiver fills now */
 static uint32_t arrived, taken;   /* bytes since the start, modulo 2^32 */
@@ -85,7 +85,7 @@ static uint8_t leaving[TRANSMIT_CHUNK];
 void SysTick_Handler(void);
 void UART0_Handler(void);
 
-void SysTick_Handler(void) { ticks++; }
+void SysTick_Handler(void) { milliseconds += PORT_TICK_MS; }
 
 /* The receiver has taken over its pointer and can be told where to go on after this part. */
 void UART0_Handler(void) {
@@ -133,7 +133,7 @@ void port_init(bool receive) {
     UARTE_ENABLE = 8;
     if (!receive)
         return;
-    SYST_RVR = CYCLES_PER_MILLISECOND - 1;
+    SYST_RVR = PORT_TICK_MS * CYCLES_PER_MILLISECOND - 1;
     SYST_CVR = 0;
     SYST_CSR = 7;
     start_counting();
@@ -205,7 +205,7 @@ bool port_flash_erase(uint32_t address, uint32_t size) {
     return good;
 }
 
-uint32_t port_milliseconds(void) { return ticks; }
+uint32_t port_milliseconds(void) { return milliseconds; }
 
 /* With interrupts masked WFI still wakes, so that a byte between the look and the sleep is not missed. */
 void port_sleep(void) {

@@ -100,7 +100,7 @@ enum { PAGE = 0x800, RING = 4096 }; /* the ring holds what arrives while erasing
 _Static_assert(FLASH_SECTOR_SIZE == PAGE, "flash is erased in pages of 2 KiB");
 _Static_assert(FLASH_WRITE_ALIGNMENT == 8, "flash is programmed in double words");
 
-static volatile uint32_t ticks;
+static volatile uint32_t milliseconds;
 static uint8_t ring[RING];
 static volatile uint32_t rounds; /* how often the receiver went through the ring */
 static uint32_t arrived, taken;  /* bytes since the start, modulo 2^32 */
@@ -118,7 +118,7 @@ static void count_round(void) {
 }
 
 void SysTick_Handler(void) {
-    ticks++;
+    milliseconds += PORT_TICK_MS;
     count_round();
 }
 
@@ -183,7 +183,7 @@ void port_init(bool receive) {
         USART1_CR1 = USART_CR1_UE | USART_CR1_TE;
         return;
     }
-    SYST_RVR = CYCLES_PER_MILLISECOND - 1;
+    SYST_RVR = PORT_TICK_MS * CYCLES_PER_MILLISECOND - 1;
     SYST_CVR = 0;
     SYST_CSR = 7;
     DMA1_CSELR = DMA_CSELR_5_USART1;
@@ -262,7 +262,7 @@ bool port_flash_erase(uint32_t address, uint32_t size) {
     return good;
 }
 
-uint32_t port_milliseconds(void) { return ticks; }
+uint32_t port_milliseconds(void) { return milliseconds; }
 
 /* With interrupts masked WFI still wakes, so that a byte between the look and the sleep is not missed. */
 void port_sleep(void) {

@@ -1,0 +1,39 @@
+"""The suite passes on the sound firmware, and skips only what the board lacks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import harness.suite
+from harness.boards import find_board
+
+from .verify import verify
+
+BOARD = "nrf52840dk"
+#: what that board has none of
+OTHER_BOARDS = {
+    "test_downgrade": [
+        "downgrade_prevention=version",
+        "downgrade_prevention=security_counter",
+        "rollback_protection=true",
+    ]
+}
+FOLDER = Path(harness.suite.__file__).parent
+FILES = sorted(FOLDER.glob("test_*.py"))
+
+
+CASES = [(file, option) for file in FILES for option in OTHER_BOARDS.get(file.stem, [""])]
+
+
+@pytest.mark.parametrize(("file", "option"), CASES, ids=[f"{file.stem} {option}" for file, option in CASES])
+def test_holds_on_the_emulated_board(file: Path, option: str) -> None:
+    board = f"{BOARD}:{option}" if option else BOARD
+    others = [f"--ignore={other}" for other in FILES if other != file]
+    code, printed = verify(board, "-rs", "-W", "error", *others)
+    assert code == 0, printed
+    assert " passed" in printed
+    missing = set(re.findall(r"board \S+ has no (\S+)", printed))
+    assert not missing & find_board(board).capabilities
