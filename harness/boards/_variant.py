@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import yaml
@@ -16,7 +16,7 @@ from harness._errors import BoardError
 
 from ._yaml import Document, Value, YamlError, read_yaml
 
-__all__ = ["Changes", "apply", "split_variant", "variant_name"]
+__all__ = ["Changes", "apply", "read_change", "split_variant", "variant_name"]
 
 Changes = Mapping[tuple[str, ...], Value]
 """New values by the path of their field."""
@@ -34,18 +34,24 @@ def split_variant(text: str) -> tuple[str, Changes]:
     match = _SPEC.fullmatch(text)
     if match is None:
         return text, {}
-    changes: dict[tuple[str, ...], Value] = {}
-    for change in match["changes"].split(","):
-        name, equals, value = change.partition("=")
-        path = tuple(name.strip().split("."))
-        if not equals or not all(path):
-            raise BoardError(
-                f"no change of a field: {change!r}",
-                where=text,
-                expected="BOARD:FIELD=VALUE,FIELD=VALUE, for example nrf52840dk:swap_mode=move",
-            )
-        changes[path if len(path) > 1 else (_SECTION, *path)] = _value(value, text)
-    return match["board"], changes
+    example = "BOARD:FIELD=VALUE,FIELD=VALUE, for example nrf52840dk:swap_mode=move"
+    changes = (read_change(change, text, example) for change in match["changes"].split(","))
+    return match["board"], dict(changes)
+
+
+def read_change(
+    change: str, where: str, example: str, top: Collection[str] = ()
+) -> tuple[tuple[str, ...], Value]:
+    """``FIELD=VALUE`` as path and value; a word that is not in ``top`` is a field of section `mcuboot`.
+
+    Raises:
+        BoardError: it is not of that form.
+    """
+    name, equals, value = change.partition("=")
+    path = tuple(name.strip().split("."))
+    if not equals or not all(path):
+        raise BoardError(f"no change of a field: {change!r}", where=where, expected=example)
+    return (path if len(path) > 1 or name.strip() in top else (_SECTION, *path)), _value(value, where)
 
 
 def _value(text: str, where: str) -> Value:

@@ -24,8 +24,12 @@ _COMMANDS: Final = {
     "link": ("_link", "Stand between devices and a server, and lose, double, delay or damage messages."),
     "sweep": ("_sweep", "Cut power at every flash operation of an update, and judge what comes of it."),
     "replay": ("_replay", "Do one failure of a sweep again, in a debugger if asked."),
-    "boards": ("_boards", "List boards, check a board file, print the schema."),
+    "boards": ("_boards", "List boards, check a board file, make one of a Zephyr build, print the schema."),
 }
+
+
+#: other spellings
+_ALIASES: Final = {"board": "boards"}
 
 
 class _Lazy(click.Group):
@@ -35,6 +39,7 @@ class _Lazy(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        name = _ALIASES.get(name, name)
         if name not in _COMMANDS:
             return None
         command = import_module(f".{_COMMANDS[name][0]}", __name__).command
@@ -60,7 +65,7 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         from difflib import get_close_matches
 
-        if args and args[0] not in _COMMANDS:
+        if args and args[0] not in (*_COMMANDS, *_ALIASES):
             near = get_close_matches(args[0], _COMMANDS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", context)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from .._errors import ImageError
 from ..boards import Board, Component
+from ..boards.zephyr import read_package
 from ..firmware import (
     Behaviour,
     Elf,
@@ -121,6 +122,26 @@ class ImageFactory:
                 )
             data = sign(payload + b"\xa5" * (exactly - len(data)), options)
         return SignedImage(chosen.name, options.version, data, label)
+
+    def packaged(self, package: Path | str) -> tuple[SignedImage, ...]:
+        """The images of an update package (dfu_application.zip), signed as they are.
+
+        Raises:
+            ImageError: no such package, an image without header, or for none of the board's components.
+        """
+        images = []
+        for entry in read_package(package):
+            version = Image.parse(entry.data).version
+            component = next((part for part in self.board.components if part.image == entry.image), None)
+            if version is None or component is None:
+                raise ImageError(
+                    "no image for this board",
+                    where=f"{package}: {entry.name}",
+                    expected=", ".join(f"{part.image} ({part.name})" for part in self.board.components),
+                    found=f"image {entry.image}" if component is None else "no image header",
+                )
+            images.append(SignedImage(component.name, version, entry.data, f"{component.name} {version}"))
+        return tuple(images)
 
     def _application(self, behaviour: Behaviour) -> bytes:
         if (behaviour,) not in self._payloads:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.boards import find_board, json_schema_text, shipped_boards
+from harness.mcuboot import sign
 
 from .._boards import BOARD
+from ..boards.build_folders import Sysbuild, package
 from .conftest import Outcome
 
 Command = Callable[..., Outcome]
@@ -57,6 +59,40 @@ def test_check_of_what_is_no_board_file(harness: Command, tmp_path: Path):
     noise = tmp_path / "noise.yaml"
     noise.write_bytes(bytes(range(256)))
     assert f"{noise}:" in harness("boards", "check", noise).refused()
+
+
+def test_import_of_a_build_folder(harness: Command, tmp_path: Path):
+    build = Sysbuild().write(tmp_path / "build")
+    assert "board nrf52840dk" in harness("board", "import", build).ended(0)
+    assert find_board(Path("nrf52840dk.yaml")).mcuboot.swap_mode == "move"
+    assert "--force" in harness("boards", "import", build).refused()
+    harness("boards", "import", build, "--force", "--set", "validate_primary=false").ended(0)
+    assert not find_board(Path("nrf52840dk.yaml")).mcuboot.validate_primary
+    assert "swap_mode: move" in harness("boards", "import", build, "-o", "-").ended(0)
+
+
+def test_import_names_what_is_wrong_and_writes_nothing(harness: Command, tmp_path: Path):
+    build = Sysbuild()
+    build.boot["BOOT_UPGRADE_ONLY"] = "y"
+    message = harness("boards", "import", build.write(tmp_path / "build")).refused()
+    assert "CONFIG_BOOT_UPGRADE_ONLY: contradicts CONFIG_BOOT_SWAP_USING_MOVE" in message
+    assert not Path("nrf52840dk.yaml").exists()
+
+
+def test_package(harness: Command, tmp_path: Path):
+    board = find_board(BOARD)
+    data = sign(b"x" * 100, board.signing_options("app", version="1.2.3"))
+    file = tmp_path / "dfu_application.zip"
+    file.write_bytes(package(("app.bin", data, {})))
+    line = harness("boards", "package", file, "--board", BOARD).ended(0)
+    assert line.split()[:4] == ["app", "1.2.3", str(len(data)), "bytes"]
+    file.write_bytes(package(("app.bin", data[:-1] + b"!", {"image_index": "7", "version_MCUBOOT": "2.0.0"})))
+    (row,) = json.loads(harness("boards", "package", file, "--board", BOARD, "--json").ended(1))
+    assert [word for word in ("signature", "no image 7", "version 2.0.0") if word in str(row["faults"])] == [
+        "signature",
+        "no image 7",
+        "version 2.0.0",
+    ]
 
 
 def test_schema(harness: Command):
