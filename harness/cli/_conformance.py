@@ -72,7 +72,8 @@ def command(
     options += ["--conformance-slow"] if slow else []
     arguments = [
         *("-p", "harness.conformance.plugin", "--pyargs", "harness.conformance"),
-        *("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--tb=no", "-rN"),
+        # What the folder sets for its own tests, such as -n auto, is not for these.
+        *("-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--tb=no", "-rN"),
         *options,
         *pytest_arguments,
     ]

@@ -16,15 +16,25 @@ from types import TracebackType
 from typing import Any, Final
 
 from aiocoap.message import Message
-from aiocoap.numbers.codes import BAD_REQUEST, CHANGED, DELETE, METHOD_NOT_ALLOWED, NOT_FOUND, POST, PUT
+from aiocoap.numbers.codes import (
+    BAD_REQUEST,
+    CHANGED,
+    CONTENT,
+    DELETE,
+    GET,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    POST,
+    PUT,
+)
 
 from harness._deadline import Deadline
-from harness._errors import HarnessError, RegistrationError
-from harness.protocols._blockwise import refused
+from harness._errors import CodecError, HarnessError, PortError, RegistrationError
+from harness.protocols._blockwise import complete, refused
 from harness.protocols._node import Node, Retransmission
 from harness.protocols._portal import LoopThread
 from harness.protocols._transport import PeerAddress
-from harness.protocols.content import ContentFormat, Path, Value, encode
+from harness.protocols.content import ContentFormat, Path, Value, decode_links, encode
 from harness.protocols.objects import OBJECTS, types_of
 from harness.protocols.security import DtlsSettings, Rejections
 
@@ -125,13 +135,18 @@ class BootstrapServer:
     ) -> None:
         site = _Site(self)
         site.node = await Node.on_udp(site, host, port, retransmission=retransmission)
+        site.node.interface.on_garbage = self._note_garbage
         self._nodes.append(site.node)
         if dtls is not None:
             site = _Site(self)
             site.node = await Node.on_dtls(
                 site, host, dtls_port, dtls, self.rejections, retransmission=retransmission
             )
+            site.node.interface.on_garbage = self._note_garbage
             self._nodes.append(site.node)
+
+    def _note_garbage(self, remote: PeerAddress, size: int) -> None:
+        self.rejections.add(remote.uri_base, "malformed", f"{size} bytes that are no CoAP message")
 
     @property
     def uri(self) -> str:
@@ -140,7 +155,9 @@ class BootstrapServer:
 
     @property
     def secure_uri(self) -> str:
-        """What devices are configured with to come over DTLS. Raises IndexError without DTLS."""
+        """What devices are configured with to come over DTLS. Raises PortError when there is none."""
+        if len(self._nodes) < 2:
+            raise PortError("the bootstrap server was started without DTLS", remedy="give it dtls settings")
         return "coaps://{}:{}".format(*self._nodes[1].udp_address)
 
     # -- a device asks
@@ -166,8 +183,9 @@ class BootstrapServer:
             if account is None:
                 raise RegistrationError(f"there is no account for {endpoint!r}")
             await self._ask(node, remote, DELETE, "/", b"", None, deadline, steps)
+            instance = await self._free_instance(node, remote, deadline, steps)
             for path, values in (
-                (Path(0, 1), account.security(1)),
+                (Path(0, instance), account.security(instance)),
                 (Path(1, 1), account.server(1)),
                 *((at, {at: value}) for at, value in account.more.items()),
             ):
@@ -180,6 +198,27 @@ class BootstrapServer:
             done = Provisioning(len(self._done) + 1, endpoint, tuple(steps), problem, time.monotonic())
             self._done.append(done)
             self._changed.notify_all()
+
+    async def _free_instance(
+        self, node: Node, remote: PeerAddress, deadline: Deadline, steps: list[str]
+    ) -> int:
+        """Find an instance of object 0 that is not the bootstrap server's own account, which Delete leaves.
+
+        Devices need not support Discover; for those it is 1.
+        """
+        message = Message(code=GET)
+        message.opt.accept = int(ContentFormat.LINK)
+        label = "GET / during bootstrap"
+        first = await node.exchange(message, remote, deadline, label, patient=True)
+        steps.append(f"GET /: {first.code.dotted}")
+        if first.code != CONTENT:
+            return 1
+        whole = await complete(node, remote, message, first, label=label, deadline=deadline)
+        try:
+            taken = {Path.of(link.target) for link in decode_links(whole.payload) if link.target != "/"}
+        except (CodecError, ValueError):
+            return 1
+        return next(number for number in range(1, len(taken) + 2) if Path(0, number) not in taken)
 
     async def _ask(
         self,
@@ -284,18 +323,18 @@ class _Site:
             return
         terms = dict(query.partition("=")[::2] for query in request.opt.uri_query)
         endpoint = terms.get("ep", "")
-        preferred = terms.get("pct", "")
-        content_format = int(preferred) if preferred.isdecimal() else ContentFormat.TLV
+        preferred = terms.get("pct", str(int(ContentFormat.TLV)))
+        content_format = next((known for known in _FORMATS if str(int(known)) == preferred), None)
         problem = None
         if not endpoint:
             problem = "no endpoint name (ep)"
         elif self._server.account_of(endpoint) is None:
             problem = f"there is no account for {endpoint!r}"
-        elif content_format not in _FORMATS:
-            problem = f"content format {content_format} is not supported"
-        if problem is not None:
-            self._server.rejections.add(request.remote.uri_base, "bootstrap", problem)
-            pipe.add_response(Message(code=BAD_REQUEST, payload=problem.encode()), is_last=True)
+        elif content_format is None:
+            problem = f"content format {preferred} is not supported"
+        if problem is not None or content_format is None:
+            self._server.rejections.add(request.remote.uri_base, "bootstrap", str(problem))
+            pipe.add_response(Message(code=BAD_REQUEST, payload=str(problem).encode()), is_last=True)
             return
         pipe.add_response(Message(code=CHANGED), is_last=True)
         assert self.node is not None

@@ -73,6 +73,7 @@ def test_a_client_that_is_a_command(tmp_path):
         "with StandIn(sys.argv[2], server=sys.argv[1]):\n"
         "    threading.Event().wait()\n"
     )
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -n 2 --strict-config\n")  # not for these tests
     command = f"{sys.executable} {program} {{uri}} {{endpoint}}"
     result = conformance(
         "--command", command, "--endpoint", "mine", "-k", "survives and 33629_0", folder=tmp_path

@@ -113,10 +113,10 @@ def tcp_line() -> Iterator[Bench]:
 class RawPeer:
     """A CoAP peer that puts every field of a message on the wire as the test says."""
 
-    def __init__(self, server: Lwm2mServer) -> None:
+    def __init__(self, address: tuple[str, int]) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(5)
-        self._socket.connect(server.address)
+        self._socket.connect(address)
 
     def send(self, data: bytes) -> None:
         self._socket.send(data)
@@ -174,7 +174,7 @@ def raw_server() -> Iterator[Callable[..., tuple[Lwm2mServer, RawPeer]]]:
 
         def make(**options: Any) -> tuple[Lwm2mServer, RawPeer]:
             server = stack.enter_context(Lwm2mServer(**options))
-            peer = RawPeer(server)
+            peer = RawPeer(server.address)
             stack.callback(peer.close)
             return server, peer
 
@@ -183,9 +183,23 @@ def raw_server() -> Iterator[Callable[..., tuple[Lwm2mServer, RawPeer]]]:
 
 @pytest.fixture
 def raw(server: Lwm2mServer) -> Iterator[RawPeer]:
-    peer = RawPeer(server)
+    peer = RawPeer(server.address)
     yield peer
     peer.close()
+
+
+@pytest.fixture
+def raw_to() -> Iterator[Callable[[str], RawPeer]]:
+    """Makes raw peers for servers by their URI."""
+    with contextlib.ExitStack() as stack:
+
+        def make(uri: str) -> RawPeer:
+            host, _, port = uri.partition("://")[2].rpartition(":")
+            peer = RawPeer((host, int(port)))
+            stack.callback(peer.close)
+            return peer
+
+        yield make
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from harness.protocols.certificates import ServerCertificate
 from harness.protocols.content import ContentFormat, Link, Path, Value, encode, encode_links
 from harness.protocols.links import FrameLink
 from harness.protocols.objects import OBJECTS, types_of
+from harness.protocols.testing._bootstrap import Accounts, BootstrapSite
 from harness.protocols.testing._fetch import fetch_http, fetch_tcp
 from harness.protocols.testing._machine import Component, Flash
 from harness.protocols.testing._resources import Faults, Resources
@@ -47,7 +48,11 @@ class StandIn:
     asked since it booted. It renews its registration every ``renew`` seconds (None:
     never by itself), and registers anew when the server does not know it. It pulls over
     ``schemes``, of which it knows coap, http, https and coap+tcp; ``trusted`` is the
-    certificate (PEM) of servers that it believes. Close it, or use ``with``.
+    certificate (PEM) of servers that it believes.
+
+    With ``bootstrap``, a server's URI, in place of the two it asks there whom to register
+    with, once, and again when /1/1/9 is executed; ``psk`` is then for the bootstrap server.
+    Close it, or use ``with``.
     """
 
     def __init__(
@@ -68,9 +73,10 @@ class StandIn:
         retransmission: Retransmission | None = None,
         psk: tuple[str, bytes] | None = None,
         certificate: ServerCertificate | None = None,
+        bootstrap: str | None = None,
     ) -> None:
-        if (server is None) == (link is None):
-            raise ValueError("a stand-in needs either a server's URI or a link")
+        if [server, link, bootstrap].count(None) != 2:
+            raise ValueError("a stand-in needs either a server's URI or a link, or a bootstrap server's URI")
         self.endpoint = endpoint
         self.lifetime = lifetime
         self.entropy = entropy
@@ -81,6 +87,10 @@ class StandIn:
         self.location: tuple[str, ...] = ()
         self._server = server
         self._link = link
+        self._bootstrap = bootstrap
+        self._bootstrap_node: Node | None = None
+        self.accounts = Accounts()
+        self._told = asyncio.Event()
         self._update_seconds = update_seconds
         self._renew = renew
         self._psk = psk
@@ -163,20 +173,20 @@ class StandIn:
 
     async def _boot(self) -> None:
         self._resources = Resources(
-            self.flash, self.settings, self.faults, self._begin_update, self._begin_pull, self._begin_reboot
-        )
-        retransmission = self._retransmission
+            self.flash, self.settings, self.faults, self._begin_update, self._begin_pull, self._begin_reboot,
+            self._trigger_bootstrap if self._bootstrap is not None else None,
+        )  # fmt: skip
+        if self._bootstrap is not None:
+            await self._open_bootstrap(self._bootstrap)
+        uri, psk = self._server or "", self._psk
+        if (account := self.accounts.server()) is not None:
+            uri, psk, self.lifetime = account
         if self._link is not None:
             self._node, self._remote = await Node.on_link(
-                self._resources, self._link, retransmission=retransmission
+                self._resources, self._link, retransmission=self._retransmission
             )
         else:
-            where = urlsplit(self._server or "")
-            host = "::1" if ":" in (where.hostname or "") else "127.0.0.1"
-            self._node = await self._open_udp(self._resources, host, where.scheme)
-            interface = self._node.interface
-            assert isinstance(interface, UdpInterface)
-            self._remote = interface.peer(where.hostname or "", where.port or 5683)
+            self._node, self._remote = await self._open_udp(self._resources, uri, psk)
         if not self.entropy:
             self._node.interface.manager.message_id = 0
             self._node.interface.manager.token_manager._token = 0
@@ -186,13 +196,55 @@ class StandIn:
         if self.flash.single.state is UpdateState.DOWNLOADING:
             self._begin_pull(self.flash.single)
 
-    async def _open_udp(self, resources: Resources, host: str, scheme: str) -> Node:
-        if scheme != "coaps":
-            return await Node.on_udp(resources, host, 0, retransmission=self._retransmission)
-        from harness.protocols._dtls_session import ClientContext
+    async def _open_udp(
+        self, site: object, uri: str, psk: tuple[str, bytes] | None
+    ) -> tuple[Node, PeerAddress]:
+        where = urlsplit(uri)
+        host = "::1" if ":" in (where.hostname or "") else "127.0.0.1"
+        if where.scheme != "coaps":
+            node = await Node.on_udp(site, host, 0, retransmission=self._retransmission)
+        else:
+            from harness.protocols._dtls_session import ClientContext
 
-        context = ClientContext(self._psk, self._certificate, self._trusted)
-        return await Node.on_dtls_client(resources, host, context, retransmission=self._retransmission)
+            context = ClientContext(psk, self._certificate, self._trusted)
+            node = await Node.on_dtls_client(site, host, context, retransmission=self._retransmission)
+        interface = node.interface
+        assert isinstance(interface, UdpInterface)
+        return node, interface.peer(where.hostname or "", where.port or interface.default_port)
+
+    async def _open_bootstrap(self, uri: str) -> None:
+        """Ask the bootstrap server if nobody has said yet whom to register with; listen to it ever after."""
+        site = BootstrapSite(self.accounts, self.faults.refused_accounts, self._finish_bootstrap)
+        self._bootstrap_node, remote = await self._open_udp(site, uri, self._psk)
+        if self.accounts.server() is None:
+            await self._ask_bootstrap(self._bootstrap_node, remote)
+
+    async def _ask_bootstrap(self, node: Node, remote: PeerAddress) -> None:
+        self._told.clear()
+        message = Message(code=POST)
+        message.opt.uri_path = ("bs",)
+        message.opt.uri_query = (f"ep={self.endpoint}", f"pct={int(ContentFormat.SENML_CBOR)}")
+        deadline = Deadline(_REQUEST_SECONDS)
+        label = f"Bootstrap-Request by {self.endpoint!r}"
+        answer = await node.exchange(message, remote, deadline, label, patient=True)
+        if answer.code.dotted != "2.04":
+            raise RegistrationError("the bootstrap server refused the stand-in", found=answer.code.dotted)
+        try:
+            async with asyncio.timeout(deadline.remaining):
+                await self._told.wait()
+        except TimeoutError as problem:
+            raise deadline.exceeded("the end of the bootstrap", where=self.endpoint, seen="none") from problem
+
+    def _finish_bootstrap(self) -> None:
+        """Register where the bootstrap server said, at once if this was its own idea."""
+        running = self._node is not None
+        self._told.set()
+        if running:
+            self._begin_reboot()
+
+    def _trigger_bootstrap(self) -> None:
+        self.accounts.values.clear()
+        self._begin_reboot()
 
     async def _exchange(self, message: Message) -> Message:
         assert self._node is not None
@@ -260,8 +312,9 @@ class StandIn:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        node, self._node = self._node, None
-        if node is not None:
+        nodes = [node for node in (self._node, self._bootstrap_node) if node is not None]
+        self._node = self._bootstrap_node = None
+        for node in nodes:
             await node.close()
 
     async def _restart(self) -> None:

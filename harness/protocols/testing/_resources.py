@@ -41,7 +41,7 @@ class Faults:
     In general: ``hang`` names paths whose requests get an empty acknowledgement and
     nothing more, ``delay`` is the seconds it thinks before every answer,
     ``refused_formats`` are content formats it does not speak, ``max_block_size`` is the
-    block size it asks for.
+    block size it asks for, ``refused_accounts`` are instances that a bootstrap server cannot write.
 
     In a pull: ``stall_pull_after`` stops asking after that many blocks since the boot.
 
@@ -60,6 +60,7 @@ class Faults:
     delay: float = 0.0
     refused_formats: set[int] = field(default_factory=set)
     max_block_size: int = 1024
+    refused_accounts: set[str] = field(default_factory=set)
     stall_pull_after: int | None = None
     continue_at_end: bool = False
     continue_without_block1: bool = False
@@ -91,6 +92,7 @@ class Resources:
         on_update: Callable[[list[Component]], bool],
         on_pull: Callable[[Component], None],
         on_reboot: Callable[[], None],
+        on_bootstrap: Callable[[], None] | None,
     ) -> None:
         self.log: list[tuple[str, str]] = []
         self._flash = flash
@@ -99,6 +101,7 @@ class Resources:
         self._on_update = on_update
         self._on_pull = on_pull
         self._on_reboot = on_reboot
+        self._on_bootstrap = on_bootstrap
         self._upload: _Upload | None = None
         self._attributes: dict[Path, dict[str, str | None]] = {}
         self._observers: set[asyncio.Event] = set()
@@ -341,6 +344,8 @@ class Resources:
         component = self._flash.at(path)
         if path == Path(3, 0, 4):
             self._on_reboot()
+        elif path == Path(1, 1, 9) and self._on_bootstrap is not None:
+            self._on_bootstrap()
         elif component is not None and path.resource_id == 10:
             component.cancel()
         elif component is not None and path.resource_id == 2:
