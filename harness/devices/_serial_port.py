@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from .._deadline import Deadline
 from .._errors import PortError
-from ..protocols.links import Unsubscribe
-from ..protocols.slipmux import CoapFrame, Decoder, Event, FrameError, Text
+from ..protocols.links import FrameErrors, Unsubscribe
+from ..protocols.slipmux import CoapFrame, Decoder, Event, Text
 
 __all__ = ["Chunk", "SerialPort"]
 
@@ -42,7 +42,7 @@ class SerialPort:
     def __init__(self, url: str, *, baud: int, name: str = "console") -> None:
         self.url, self._name = url, name
         self.failure: PortError | None = None
-        self.errors: list[FrameError] = []
+        self.errors = FrameErrors()
         self._serial = _open(url, baud)
         self._decoder = Decoder()
         self._receivers: list[tuple[Callable[[bytes], None], Callable[[Exception | None], None]]] = []

@@ -30,6 +30,7 @@ _log: Final = logging.getLogger(__name__)
 
 _HANDSHAKE_SECONDS: Final = 60.0
 _CLIENT_HELLO: Final = (22, 0)
+_SESSION_DATA: Final = (23, 1)
 #: a fatal alert (20) that is not encrypted, behind all records of a handshake
 _BAD_RECORD_MAC: Final = b"\x15\xfe\xfd\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02\x02\x14"
 #: words of OpenSSL that say what was wrong, and ours for counting
@@ -182,8 +183,11 @@ class DtlsServerInterface(_DtlsInterface):
         self._watch(session, address, self.loop.time() + _HANDSHAKE_SECONDS)
 
     def _feed(self, session: DtlsSession, data: bytes, address: _Address) -> None:
-        began = session.established
+        began, taken = session.established, session.taken
         self._run(session, data, address)
+        if began and not session.closed and session.taken == taken and record_kind(data) == _SESSION_DATA:
+            # OpenSSL drops it without a word (RFC 6347 sections 4.1.2.6 and 4.1.2.7).
+            self._reject(address, "dropped record", "it came before, or was not made with the session's key")
         stuck = not session.established and not session.closed
         if stuck and not began and session.identity is not None and max(epochs(data)) > 0:
             # It knows the identity, but what it encrypted cannot be read; OpenSSL drops that without a word.

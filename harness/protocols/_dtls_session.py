@@ -171,6 +171,8 @@ class DtlsSession:
         self.identity: str | None = None
         self.established = False
         self.closed = False
+        #: messages that the peer sent and that could be read
+        self.taken = 0
 
     @classmethod
     def client(
@@ -235,6 +237,7 @@ class DtlsSession:
             while True:
                 data = self._connection.recv(65536)
                 self._flush()
+                self.taken += 1
                 self._take(data)
         except SSL.WantReadError:
             self._flush()

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from aiocoap import error
 from aiocoap.message import Message
+from aiocoap.numbers.codes import BAD_OPTION
 from aiocoap.numbers.constants import TransportTuning
 from aiocoap.pipe import Pipe, error_to_message
 from aiocoap.protocol import Context
@@ -33,6 +34,11 @@ EXCHANGE_LIFETIME: Final = 247.0
 """Seconds for which a receiver remembers a message id (RFC 7252 section 4.8.2)."""
 
 _FOR_EVER: Final = 1_000_000
+#: critical options that requests may have: If-Match, Uri-Host, If-None-Match, Uri-Port, Uri-Path,
+#: Uri-Query, Accept, Block2, Block1. Others must be refused (RFC 7252 section 5.4.1); so it is with
+#: Q-Block1 and Q-Block2 (RFC 9177 section 4.1), whose sender then goes on with Block1 and Block2.
+_UNDERSTOOD: Final = frozenset({1, 3, 5, 7, 11, 15, 17, 23, 27})
+_INTERFACES: Final = {"rd": "registration", "dp": "send", "bs": "bootstrap"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,23 @@ class AnsweringContext(Context):  # type: ignore[misc]  # aiocoap has no types
 
     def render_to_pipe(self, pipe: Any) -> None:
         """Let the site answer a request."""
+        request = pipe.request
+
+        def note(event: Any) -> bool:
+            if event.message is not None and event.message.code.class_ >= 4:
+                self._note_refusal(request, event.message)
+            return True
+
+        pipe.on_event(note, is_interest=False)
+        unknown = [
+            int(option.number)
+            for option in request.opt.option_list()
+            if option.number.is_critical() and option.number not in _UNDERSTOOD
+        ]
+        if unknown:
+            text = f"unknown critical option {', '.join(map(str, unknown))}"
+            pipe.add_response(Message(code=BAD_OPTION, payload=text.encode()), is_last=True)
+            return
         answers = error_to_message(pipe, self.log)
 
         async def answer() -> None:
@@ -113,6 +136,17 @@ class AnsweringContext(Context):  # type: ignore[misc]  # aiocoap has no types
 
         task = self.loop.create_task(answer())
         answers.on_interest_end(task.cancel)
+
+    def _note_refusal(self, request: Message, answer: Message) -> None:
+        reject = getattr(getattr(request.remote, "interface", None), "on_reject", None)
+        if reject is None:  # CoAP over TCP, which only serves files
+            return
+        path = request.opt.uri_path
+        what = _INTERFACES.get(path[0], "request") if path else "request"
+        said = answer.payload.decode(errors="replace") or answer.code.name.replace("_", " ").lower()
+        reject(
+            request.remote, f"{what} {answer.code.dotted}", f"{request.code.name} /{'/'.join(path)}: {said}"
+        )
 
 
 @dataclass(slots=True)

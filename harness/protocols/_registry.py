@@ -21,7 +21,6 @@ from harness.protocols.content import Link, Path, decode_links
 if TYPE_CHECKING:
     from harness.protocols._node import Node
     from harness.protocols._transport import PeerAddress
-    from harness.protocols.security import Rejections
 
 __all__ = ["Book", "Entry", "RegisteredObject", "Registration", "RegistrationRefused"]
 
@@ -93,9 +92,8 @@ class Entry:
 class Book:
     """All registrations of one server. Only the event loop calls the methods that change it."""
 
-    def __init__(self, may_register: Callable[[str, str | None], bool], rejections: Rejections) -> None:
+    def __init__(self, may_register: Callable[[str, str | None], bool]) -> None:
         self._may_register = may_register
-        self._rejections = rejections
         self._changed = threading.Condition()
         self._by_endpoint: dict[str, Entry] = {}
         self._by_location: dict[str, Entry] = {}
@@ -272,7 +270,6 @@ class Book:
     def _refuse(self, code: str, text: str, remote: PeerAddress) -> RegistrationRefused:
         with self._changed:
             self._note(f"a request from {remote.uri_base} was refused with {code}: {text}")
-        self._rejections.add(remote.uri_base, f"registration {code}", text)
         return RegistrationRefused(code, text)
 
     def _note(self, text: str) -> None:

@@ -19,17 +19,23 @@ from harness.protocols._publication import Publication
 from harness.protocols._registry import Book, Entry, Registration
 from harness.protocols._sends import SendLog, Sent
 from harness.protocols._site import Site
+from harness.protocols.links import FrameErrors, FrameLink, Unsubscribe
 from harness.protocols.objects import OBJECTS, ObjectDefinition, types_of
 from harness.protocols.security import DtlsSettings, Rejections
 
 if TYPE_CHECKING:
     from harness.protocols._transport import PeerAddress
     from harness.protocols.certificates import ServerCertificate
-    from harness.protocols.links import FrameLink
 
 __all__ = ["Lwm2mServer"]
 
 _PUBLISHED_UNDER: Final = "fw"
+
+
+def _nothing() -> None:
+    """What ends a watch that was never begun."""
+
+
 _FILE_SCHEMES: Final = ("http", "https", "coap+tcp", "coaps+tcp")
 
 
@@ -70,7 +76,7 @@ class Lwm2mServer:
         self._retransmission = retransmission or Retransmission()
         self.rejections = Rejections()
         self._dtls = dtls
-        self._book = Book(self._may_register, self.rejections)
+        self._book = Book(self._may_register)
         self._sends = SendLog()
         self._types = types_of(objects.values())
         self._publications: dict[tuple[str, ...], Publication] = {}
@@ -78,6 +84,7 @@ class Lwm2mServer:
         self._file_servers: dict[str, HttpFiles | TcpFiles] = {}
         self._names = itertools.count(1)
         self._links: dict[int, tuple[Node, PeerAddress]] = {}  # by identity: names may be alike
+        self._watched: dict[int, Unsubscribe] = {}
         self._endings: set[asyncio.Future[None]] = set()
         self._expiries: dict[Entry, asyncio.TimerHandle] = {}
         self._udp: Node | None = None
@@ -97,21 +104,21 @@ class Lwm2mServer:
     async def _open_udp(self, host: str, port: int) -> Node:
         site = self._site()
         site.node = await Node.on_udp(site, host, port, retransmission=self._retransmission)
-        self._count_garbage(site.node)
+        self._count_rejections(site.node)
         return site.node
 
-    def _count_garbage(self, node: Node) -> None:
-        def note(remote: PeerAddress, size: int) -> None:
-            self.rejections.add(remote.uri_base, "malformed", f"{size} bytes that are no CoAP message")
+    def _count_rejections(self, node: Node) -> None:
+        def note(remote: PeerAddress, kind: str, reason: str) -> None:
+            self.rejections.add(remote.uri_base, kind, reason)
 
-        node.interface.on_garbage = note
+        node.interface.on_reject = note
 
     async def _open_dtls(self, host: str, port: int, settings: DtlsSettings) -> Node:
         site = self._site()
         site.node = await Node.on_dtls(
             site, host, port, settings, self.rejections, retransmission=self._retransmission
         )
-        self._count_garbage(site.node)
+        self._count_rejections(site.node)
         return site.node
 
     def _may_register(self, endpoint: str, identity: str | None) -> bool:
@@ -172,14 +179,22 @@ class Lwm2mServer:
             ending.add_done_callback(self._endings.discard)
 
         site.node, remote = await Node.on_link(site, link, retransmission=self._retransmission, lost=lost)
-        self._count_garbage(site.node)
+        self._count_rejections(site.node)
         self._links[id(link)] = site.node, remote
+        errors = getattr(link, "errors", None)
+        if isinstance(errors, FrameErrors):
+            self._watched[id(link)] = errors.watch(
+                lambda broken: self.rejections.add(
+                    remote.uri_base, "broken frame", f"{broken.kind}, {len(broken.data)} bytes"
+                )
+            )
 
     def detach(self, link: FrameLink) -> None:
         """Stop serving a link; its registrations end. Nothing happens if it was not attached."""
         self._loop.run(self._leave, link, "the link was detached")
 
     async def _leave(self, link: FrameLink, reason: str) -> None:
+        self._watched.pop(id(link), _nothing)()
         node, _ = self._links.pop(id(link), (None, None))
         if node is not None:
             self._end_all(node, reason)
@@ -364,6 +379,8 @@ class Lwm2mServer:
             timer.cancel()
         self._expiries.clear()
         self._links.clear()
+        for unsubscribe in self._watched.values():
+            unsubscribe()
         for server in self._file_servers.values():
             if isinstance(server, TcpFiles):
                 await server.close()

@@ -20,6 +20,7 @@ from aiocoap.numbers.codes import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     POST,
+    REQUEST_ENTITY_TOO_LARGE,
     UNSUPPORTED_CONTENT_FORMAT,
     Code,
 )
@@ -33,6 +34,8 @@ from harness.protocols.content import ContentFormat, Path, Types, decode
 
 __all__ = ["Site"]
 
+#: bytes of an object list or of what is sent; nobody needs a tenth of it
+_LONGEST_BODY: Final = 65536
 _SENDABLE: Final = (ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR, ContentFormat.LWM2M_CBOR)
 
 
@@ -90,6 +93,9 @@ class Site:
             pipe.add_response(Message(code=UNSUPPORTED_CONTENT_FORMAT), is_last=True)
             return
         block = request.opt.block1
+        if _too_long(request):
+            pipe.add_response(Message(code=REQUEST_ENTITY_TOO_LARGE), is_last=True)
+            return
         request = self._uploads.feed_and_take(request)
         queries, payload = request.opt.uri_query, request.payload
         if len(path) == 2:
@@ -115,6 +121,8 @@ class Site:
         if entry is None:
             return Message(code=NOT_FOUND, payload=b"not registered")
         block = request.opt.block1
+        if _too_long(request):
+            return Message(code=REQUEST_ENTITY_TOO_LARGE)
         request = self._uploads.feed_and_take(request)
         given = request.opt.content_format
         if given not in _SENDABLE:
@@ -127,3 +135,8 @@ class Site:
         answer = Message(code=CHANGED)
         answer.opt.block1 = block
         return answer
+
+
+def _too_long(request: Message) -> bool:
+    block = request.opt.block1
+    return (0 if block is None else block.start) + len(request.payload) > _LONGEST_BODY

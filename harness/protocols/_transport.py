@@ -35,6 +35,8 @@ __all__ = ["Heard", "LinkInterface", "PeerAddress", "PeerGone", "UdpInterface"]
 
 _log: Final = logging.getLogger(__name__)
 
+_TOKEN_MAX: Final = 8
+
 _Key: TypeAlias = tuple["PeerAddress", int]
 
 
@@ -153,7 +155,8 @@ class Interface:
         self.heard: dict[PeerAddress, Heard] = {}
         self.closed = False
         self.on_answer: Callable[[PeerAddress], object] = _ignore
-        self.on_garbage: Callable[[PeerAddress, int], object] = _ignore
+        #: told of what is not let in: from whom, a few words for counting, the whole story
+        self.on_reject: Callable[[PeerAddress, str, str], object] = _ignore
         self._digests: dict[_Key, int] = {}
         manager._recent_messages = _RecentMessages(lambda key: self._digests.pop(key, None))
         repeat = manager._schedule_retransmit
@@ -171,9 +174,11 @@ class Interface:
         try:
             message = Message.decode(data, remote)
             message.opt.option_list()
+            if len(message.token) > _TOKEN_MAX:
+                raise ValueError("a token length that is reserved (RFC 7252 section 3)")
         except (error.UnparsableMessage, ValueError, LookupError, AssertionError):
             self.garbage += 1
-            self.on_garbage(remote, len(data))
+            self.on_reject(remote, "malformed", f"{len(data)} bytes that are no CoAP message")
             _log.info("ignoring %d bytes from %r that are no CoAP message", len(data), remote)
             return
         key = (remote, message.mid)
@@ -184,10 +189,16 @@ class Interface:
         heard.last, heard.at, heard.key = message, time.monotonic(), key
         if not message.code.is_request():
             self.on_answer(remote)
+        if message.code.is_response() and not self._expected(message):
+            answer = f"{message.code.dotted} with token {message.token.hex() or '(none)'}"
+            self.on_reject(remote, "stray answer", f"{answer} to nothing that is waited for")
         try:
             self.manager.dispatch_message(message)
         except Exception:
             _log.exception("aiocoap failed on a message from %r", remote)
+
+    def _expected(self, answer: Message) -> bool:
+        return (answer.token, answer.remote) in self.manager.token_manager.outgoing_requests
 
     def _tell_restart(self, message: Message, data: bytes, key: _Key, heard: Heard) -> None:
         recent = self.manager._recent_messages

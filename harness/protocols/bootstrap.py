@@ -135,18 +135,18 @@ class BootstrapServer:
     ) -> None:
         site = _Site(self)
         site.node = await Node.on_udp(site, host, port, retransmission=retransmission)
-        site.node.interface.on_garbage = self._note_garbage
+        site.node.interface.on_reject = self._note_rejection
         self._nodes.append(site.node)
         if dtls is not None:
             site = _Site(self)
             site.node = await Node.on_dtls(
                 site, host, dtls_port, dtls, self.rejections, retransmission=retransmission
             )
-            site.node.interface.on_garbage = self._note_garbage
+            site.node.interface.on_reject = self._note_rejection
             self._nodes.append(site.node)
 
-    def _note_garbage(self, remote: PeerAddress, size: int) -> None:
-        self.rejections.add(remote.uri_base, "malformed", f"{size} bytes that are no CoAP message")
+    def _note_rejection(self, remote: PeerAddress, kind: str, reason: str) -> None:
+        self.rejections.add(remote.uri_base, kind, reason)
 
     @property
     def uri(self) -> str:
@@ -333,7 +333,6 @@ class _Site:
         elif content_format is None:
             problem = f"content format {preferred} is not supported"
         if problem is not None or content_format is None:
-            self._server.rejections.add(request.remote.uri_base, "bootstrap", str(problem))
             pipe.add_response(Message(code=BAD_REQUEST, payload=str(problem).encode()), is_last=True)
             return
         pipe.add_response(Message(code=CHANGED), is_last=True)

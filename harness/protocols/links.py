@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
-__all__ = ["FrameLink", "Unsubscribe"]
+from harness.protocols.slipmux import FrameError
+
+__all__ = ["FrameErrors", "FrameLink", "Unsubscribe"]
 
 Unsubscribe = Callable[[], None]
+
+
+class FrameErrors(list[FrameError]):
+    """The frames that arrived broken. A link that has them as ``errors`` lets its server count them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers: list[Callable[[FrameError], object]] = []
+
+    def watch(self, watcher: Callable[[FrameError], object]) -> Unsubscribe:
+        """Call ``watcher`` with each further one, from whatever thread reads the line."""
+        self._watchers.append(watcher)
+
+        def unsubscribe() -> None:
+            with suppress(ValueError):
+                self._watchers.remove(watcher)
+
+        return unsubscribe
+
+    def append(self, error: FrameError, /) -> None:
+        """Keep one, and tell."""
+        super().append(error)
+        for watcher in tuple(self._watchers):
+            watcher(error)
 
 
 @runtime_checkable

@@ -118,6 +118,10 @@ class RawPeer:
         self._socket.settimeout(5)
         self._socket.connect(address)
 
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._socket.getsockname()[:2]
+
     def send(self, data: bytes) -> None:
         self._socket.send(data)
 

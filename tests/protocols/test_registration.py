@@ -80,12 +80,12 @@ class Sleepy:
 
 @pytest.fixture
 def sleepy(raw_server):
-    server, raw = raw_server(awake_seconds=0.05)
+    server, raw = raw_server(awake_seconds=0.25)
     return Sleepy(server, raw)
 
 
 def test_a_sleeping_device_is_asked_when_it_wakes_up(sleepy):
-    sleepy.raw.drain(0.1)
+    sleepy.raw.drain(0.3)
     value = sleepy.ask()
     assert not sleepy.raw.peek(0.1)
     assert sleepy.raw.ask(POST, sleepy.location, mid=2).code.dotted == "2.04"
@@ -102,16 +102,16 @@ def test_a_device_that_is_awake_is_asked_at_once(raw_server):
 
 
 def test_a_device_that_does_not_wake_up_is_named(sleepy):
-    sleepy.raw.drain(0.1)
+    sleepy.raw.drain(0.3)
     with pytest.raises(DeadlineExceeded, match="sleeps") as info:
         sleepy.ask(0.1).result()
     assert "last heard" in str(info.value)
 
 
 def test_what_waits_for_a_sleeping_device_ends_with_its_registration(sleepy):
-    sleepy.raw.drain(0.1)
+    sleepy.raw.drain(0.3)
     value = sleepy.ask()
-    sleepy.raw.drain(0.1)
+    sleepy.raw.drain(0.3)
     assert sleepy.raw.ask(DELETE, sleepy.location, mid=3).code.dotted == "2.02"
     with pytest.raises(RegistrationError, match="slept"):
         value.result()
@@ -232,7 +232,7 @@ def test_deregistration(bench):
 
 def test_an_update_from_a_new_address_moves_the_registration(server, raw, request):
     created = raw.ask(POST, "/rd", uri_query=QUERY, payload=OBJECTS)
-    other = type(raw)(server)
+    other = type(raw)(server.address)
     request.addfinalizer(other.close)
     before = server.wait_registration("raw", deadline=5).address
     other.ask(POST, "/".join(created.opt.location_path), uri_query=("b=U",), payload=b"</3/0>")

@@ -10,7 +10,7 @@ from harness._errors import PortError
 from harness.protocols.badlink._base import BadLink
 from harness.protocols.badlink._conditions import LinkConditions
 from harness.protocols.badlink._model import Direction
-from harness.protocols.links import FrameLink, Unsubscribe
+from harness.protocols.links import FrameErrors, FrameLink, Unsubscribe
 from harness.protocols.slipmux import CoapFrame, Decoder, FrameError, encode_coap
 
 __all__ = ["BadFrameLink"]
@@ -30,7 +30,7 @@ class BadFrameLink(BadLink):
         conditions = conditions or LinkConditions()
         _check(conditions)
         super().__init__(conditions, checked=False)
-        self.errors: list[FrameError] = []
+        self.errors = FrameErrors()
         self._link = link
         self._decoder = Decoder()
         self._guard = threading.Lock()

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 from harness._errors import PortError
-from harness.protocols.links import Unsubscribe
-from harness.protocols.slipmux import CoapFrame, Decoder, FrameError, Text
+from harness.protocols.links import FrameErrors, Unsubscribe
+from harness.protocols.slipmux import CoapFrame, Decoder, Text
 
 __all__ = ["MemoryLink", "link_pair"]
 
@@ -29,7 +29,7 @@ class MemoryLink:
         self._closed = False
         self._reason: Exception | None = None
         self.console = bytearray()
-        self.errors: list[FrameError] = []
+        self.errors = FrameErrors()
         self.damage: Callable[[bytes], bytes] | None = None
         self.frames_sent = 0
 
