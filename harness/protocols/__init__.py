@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.protocols._sends import Sent
     from harness.protocols._server import Lwm2mServer
     from harness.protocols.badlink import BadFrameLink, LinkConditions, LinkReport, UdpBadLink
+    from harness.protocols.bootstrap import Account, BootstrapServer, Provisioning
     from harness.protocols.certificates import ServerCertificate
     from harness.protocols.content import ContentFormat, Link, ObjectLink, Path, ResourceType
     from harness.protocols.firmware import AdvancedFirmwareUpdate, FirmwareUpdate, components_of
@@ -49,9 +50,11 @@ __all__ = [
     "OBJECTS",
     "STARTS",
     "TRANSITIONS",
+    "Account",
     "AdvancedFirmwareUpdate",
     "Answer",
     "BadFrameLink",
+    "BootstrapServer",
     "ComponentReport",
     "ContentFormat",
     "Delivery",
@@ -74,6 +77,7 @@ __all__ = [
     "Operation",
     "Package",
     "Path",
+    "Provisioning",
     "Psk",
     "Publication",
     "PullProtocol",
@@ -113,6 +117,7 @@ _HOMES: Final = {
     "_registry": ("RegisteredObject", "Registration"),
     "_sends": ("Sent",),
     "_server": ("Lwm2mServer",),
+    "bootstrap": ("Account", "BootstrapServer", "Provisioning"),
     "badlink": ("BadFrameLink", "LinkConditions", "LinkReport", "UdpBadLink"),
     "certificates": ("ServerCertificate",),
     "content": ("ContentFormat", "Link", "ObjectLink", "Path", "ResourceType"),

@@ -296,23 +296,27 @@ class Device(CompositeRequests):
 
         None takes an attribute away. ValueError for names that cannot be attributes.
         """
-        for name in attributes:
-            if not (name.isascii() and name.isalnum()):
-                raise ValueError(f"{name!r} is no attribute such as pmin")
-        query = tuple(name if v is None else f"{name}={v:g}" for name, v in attributes.items())
+        query = _attributes(attributes)
         answer = self.request("PUT", path, query=query, deadline=deadline)
         if answer.code != "2.04":
             raise refused(answer.code, answer.payload, f"PUT {path}?{'&'.join(query)} on {self.endpoint!r}")
 
-    def observe(self, path: str | Path, *, deadline: float | Deadline | None = None) -> Observation:
+    def observe(
+        self,
+        path: str | Path,
+        *,
+        attributes: Mapping[str, float | None] | None = None,
+        deadline: float | Deadline | None = None,
+    ) -> Observation:
         """Observe a resource, or an instance; the present value is the first in the queue.
 
-        Resources give values as :meth:`read` does, instances a dict by full path.
+        Resources give values as :meth:`read` does, instances a dict by full path. ``attributes`` are
+        for this observation only, which LwM2M 1.2 knows; see :meth:`write_attributes`.
         """
-        at = Path.of(path)
-        return self._loop.run(self._observe, at, self._until(deadline))
+        query = _attributes(attributes or {})
+        return self._loop.run(self._observe, Path.of(path), query, self._until(deadline))
 
-    async def _observe(self, path: Path, deadline: Deadline) -> Observation:
+    async def _observe(self, path: Path, query: tuple[str, ...], deadline: Deadline) -> Observation:
         entry = self._book.current(self.endpoint)
         accept = self._formats(path, entry)[0]
 
@@ -323,6 +327,14 @@ class Device(CompositeRequests):
         request = self._message(GET, entry, path)
         request.opt.accept = int(accept)
         request.opt.observe = 0
+        request.opt.uri_query = query
         observation = Observation(self._loop, str(path), value)
         await observation.open(entry, request, entry.label("observe", path), deadline)
         return observation
+
+
+def _attributes(attributes: Mapping[str, float | None]) -> tuple[str, ...]:
+    for name in attributes:
+        if not (name.isascii() and name.isalnum()):
+            raise ValueError(f"{name!r} is no attribute such as pmin")
+    return tuple(name if value is None else f"{name}={value:g}" for name, value in attributes.items())

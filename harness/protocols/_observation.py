@@ -160,6 +160,7 @@ class Watch:
             message = Message(code=self._request.code, payload=self._request.payload)
             message.opt.content_format = self._request.opt.content_format
             message.opt.uri_path = self._request.opt.uri_path
+            message.opt.uri_query = self._request.opt.uri_query
             message.opt.accept = self._request.opt.accept
             message.opt.observe = 1
             with contextlib.suppress(HarnessError):

@@ -168,3 +168,30 @@ def test_notifications_that_cannot_be_read_are_errors_in_their_place(bench, unti
         with pytest.raises(CodecError, match="time"):
             observation.next(5)
         assert observation.next(5) == 2
+
+
+def test_attributes_of_one_observation(server, raw):
+    """LwM2M 1.2; it is observed and cancelled as any other, with the same attributes."""
+    import threading
+
+    query = ("ep=raw", "lt=300", "lwm2m=1.2")
+    raw.ask(2, "/rd", uri_query=query, payload=b"</3/0>")
+    server.wait_registration("raw", deadline=5)
+    found = []
+
+    def observe():
+        with server.device("raw").observe("/3/0/13", attributes={"pmin": 1, "con": None}) as observation:
+            found.append(observation.next(deadline=5))
+
+    thread = threading.Thread(target=observe)
+    thread.start()
+    for number in (0, 1):
+        request = raw.receive()
+        assert request.opt.uri_query == ("pmin=1", "con")
+        assert request.opt.observe == number
+        head = bytes((0x60 | len(request.token), 0x45)) + request.mid.to_bytes(2) + request.token
+        raw.send(head + (b"\x61\x07" if number == 0 else b"") + b"\xff1500000000")
+    thread.join()
+    assert found == [1500000000]
+    with pytest.raises(ValueError, match="no attribute"):
+        server.device("raw").observe("/3/0/13", attributes={"p min": 1})
