@@ -71,7 +71,7 @@ class _Seen:
 def _in_every_mode(name: str) -> list[str]:
     """The board once for each swap mode that its flash map and the reference boot loader allow."""
     from ..boards import find_board
-    from ..firmware import firmware_layout
+    from ..firmware import bootloader_layout
     from ..mcuboot import SwapMode
 
     if find_board(name).bootloader is not None:
@@ -80,7 +80,7 @@ def _in_every_mode(name: str) -> list[str]:
     for mode in SwapMode:
         variant = f"{name}{',' if ':' in Path(name).name else ':'}swap_mode={mode}"
         try:
-            firmware_layout(find_board(variant))
+            bootloader_layout(find_board(variant))
         except (BoardError, BuildError):
             continue
         found.append(variant)

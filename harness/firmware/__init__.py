@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ._board import firmware_layout
+from ._board import REFERENCE_MODES, bootloader_layout, firmware_layout
 from ._compile import cache_folder, compile_program
 from ._elf import Elf, Segment
-from ._layout import BootMode, Component, FirmwareLayout, Region
+from ._layout import Component, FirmwareLayout, Region
 from ._model import model_payload
 from ._native import NativeClient, native_client_program
 from ._reference import Behaviour, application_program, bootloader_program, sources_folder
 from ._toolchain import Program, Toolchain, toolchain
 
 __all__ = [
+    "REFERENCE_MODES",
     "Behaviour",
-    "BootMode",
     "Component",
     "Elf",
     "FirmwareLayout",
@@ -23,6 +23,7 @@ __all__ = [
     "Segment",
     "Toolchain",
     "application_program",
+    "bootloader_layout",
     "bootloader_program",
     "cache_folder",
     "compile_program",

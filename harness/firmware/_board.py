@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .._errors import BuildError
 from ..boards import Board
-from ..mcuboot import FlashArea, KeyType
-from ._layout import BootMode, Component, FirmwareLayout, Region
+from ..mcuboot import FlashArea, KeyType, SwapMode
+from ._layout import Component, FirmwareLayout, Region
 from ._reference import chip_ram
 
-__all__ = ["firmware_layout"]
+__all__ = ["REFERENCE_MODES", "bootloader_layout", "firmware_layout"]
 
+#: what the reference bootloader can be built for
+REFERENCE_MODES: Final = (
+    SwapMode.SCRATCH,
+    SwapMode.MOVE,
+    SwapMode.OFFSET,
+    SwapMode.OVERWRITE_ONLY,
+    SwapMode.OVERWRITE_ONLY_FAST,
+    SwapMode.DIRECT_XIP,
+    SwapMode.DIRECT_XIP_REVERT,
+)
 _STORAGE = "storage"
 _ED25519_BYTES = 32  # a SubjectPublicKeyInfo ends with the raw key (RFC 8410)
 
 
-def firmware_layout(board: Board) -> FirmwareLayout:
-    """What the reference firmware must know of a board. Raises `BuildError` where it cannot serve."""
-    settings = board.boot_settings()
+def bootloader_layout(board: Board) -> FirmwareLayout:
+    """`firmware_layout` for the reference bootloader. Raises `BuildError` where that cannot serve."""
     if board.public_key.type is not KeyType.ED25519:
         raise BuildError(
             "the reference bootloader checks Ed25519 signatures only",
@@ -31,16 +42,21 @@ def firmware_layout(board: Board) -> FirmwareLayout:
             found="false",
             remedy="leave the field out, or name a bootloader of your own in mcuboot.bootloader",
         )
-    try:
-        mode = BootMode(board.mcuboot.swap_mode.value)
-    except ValueError:
+    if board.mcuboot.swap_mode not in REFERENCE_MODES:
         raise BuildError(
             "the reference bootloader does not know this swap mode",
             where=f"{board.file}: mcuboot.swap_mode",
-            expected=", ".join(BootMode),
-            found=board.mcuboot.swap_mode.value,
+            expected=", ".join(REFERENCE_MODES),
+            found=board.mcuboot.swap_mode,
             remedy="name a bootloader of your own in mcuboot.bootloader",
-        ) from None
+        )
+    return firmware_layout(board)
+
+
+def firmware_layout(board: Board) -> FirmwareLayout:
+    """What the reference firmware must know of a board. Raises `BuildError` for a chip without a port."""
+    settings = board.boot_settings()
+    key = board.public_key
     console = next((port for port in board.serial if "console" in port.carries), None)
     return FirmwareLayout(
         board=board.name,
@@ -58,14 +74,14 @@ def firmware_layout(board: Board) -> FirmwareLayout:
             )
             for component in board.components
         ],
-        mode=mode,
+        mode=board.mcuboot.swap_mode,
         sector_size=board.flash.sector_size,
         write_alignment=board.flash.write_alignment,
         max_alignment=board.mcuboot.max_alignment,
         max_sectors=board.mcuboot.max_sectors,
         header_size=board.mcuboot.header_size,
-        public_key=board.public_key.der[-_ED25519_BYTES:],
-        key_hash=board.public_key.hash(),
+        public_key=key.der[-_ED25519_BYTES:] if key.type is KeyType.ED25519 else None,
+        key_hash=key.hash(),
         console_baud=console.baud if console else 115200,
         downgrade_prevention=board.mcuboot.downgrade_prevention,
         rollback_protection=board.mcuboot.rollback_protection,

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
-from ..mcuboot import DowngradePrevention
+from ..mcuboot import DowngradePrevention, SwapMode
 
-__all__ = ["BootMode", "Component", "FirmwareLayout", "Region"]
-
-
-class BootMode(StrEnum):
-    """How the bootloader brings an update into place; names as in a board file."""
-
-    SCRATCH = "scratch"
-    MOVE = "move"
-    OFFSET = "offset"
-    OVERWRITE_ONLY = "overwrite-only"
-    OVERWRITE_ONLY_FAST = "overwrite-only-fast"
-    DIRECT_XIP = "direct-xip"
-    DIRECT_XIP_REVERT = "direct-xip-revert"
+__all__ = ["Component", "FirmwareLayout", "Region"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +33,8 @@ class FirmwareLayout:
     """Everything that `board_config.h` says.
 
     ``components`` are in the order of their image numbers. ``public_key`` are the raw 32
-    bytes of an Ed25519 key, ``key_hash`` is the SHA-256 of its DER SubjectPublicKeyInfo.
+    bytes of an Ed25519 key, None for a key of another kind, which the reference bootloader cannot use.
+    ``key_hash`` is the SHA-256 of the key's DER SubjectPublicKeyInfo.
     """
 
     board: str
@@ -56,13 +44,13 @@ class FirmwareLayout:
     scratch: Region | None
     storage: Region
     components: Sequence[Component]
-    mode: BootMode
+    mode: SwapMode
     sector_size: int
     write_alignment: int
     max_alignment: int
     max_sectors: int
     header_size: int
-    public_key: bytes
+    public_key: bytes | None
     key_hash: bytes
     console_baud: int
     watchdog_ms: int = 1000
@@ -88,13 +76,14 @@ class FirmwareLayout:
             "BOOT_SLOTS": f"{{{slots}}}",
             "BOOT_SCRATCH_ADDRESS": f"{self.scratch.address if self.scratch else 0:#x}u",
             "BOOT_SCRATCH_SIZE": f"{self.scratch.size if self.scratch else 0:#x}u",
-            "BOOT_PUBLIC_KEY": _bytes(self.public_key),
             "BOOT_KEY_HASH": _bytes(self.key_hash),
             "STORAGE_ADDRESS": f"{self.storage.address:#x}u",
             "STORAGE_SIZE": f"{self.storage.size:#x}u",
             "COMPONENT_NAMES": "{" + ", ".join(f'"{c.name}"' for c in self.components) + "}",
             "COMPONENT_INSTANCES": "{" + ", ".join(str(c.lwm2m_instance) for c in self.components) + "}",
         }
+        if self.public_key is not None:
+            values["BOOT_PUBLIC_KEY"] = _bytes(self.public_key)
         values |= dict.fromkeys(self._options(), "1")
         lines = [f"#define {name} {value}" for name, value in values.items()]
         return (

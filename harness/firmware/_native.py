@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Final
 
 from .._errors import BuildError
+from ..mcuboot import SwapMode
 from ._compile import compile_program
-from ._layout import BootMode, FirmwareLayout
+from ._layout import FirmwareLayout
 from ._reference import sources_folder
 from ._toolchain import Program, zig_path
 
@@ -50,7 +51,7 @@ def native_client_program(layout: FirmwareLayout, *, options: Mapping[str, int] 
     ``options`` are further C defines, such as ``DEFECT_name``. Raises `BuildError`, also for
     layouts that do not swap by scratch.
     """
-    if layout.mode is not BootMode.SCRATCH:
+    if layout.mode is not SwapMode.SCRATCH:
         raise BuildError(
             f"the native client has no stand-in for a boot loader with mode {layout.mode}", expected="scratch"
         )

@@ -37,6 +37,9 @@ _CASES = {
         "data", False, "its partner is not there", {"app": NEW, "data": NEW}
     ),
     "partner too old": Case("both", False, "what comes along is too old as well", {"app": "9.0.0"}),
+    "both need too much": Case("both", False, "neither comes along", {"app": "9.0.0", "data": "9.0.0"}),
+    "data needs too much": Case("both", False, "the app that comes along is too old", {"data": "9.0.0"}),
+    "data needs what is installed": Case("data", True, "the installed version is enough", {"data": OLD}),
     "data needs the app": Case("data", False, "the installed version is too old", {"data": NEW}),
     "unneeded by what is offered": Case(
         "data", True, "the one that has needs is not offered", {"app": "9.0.0"}

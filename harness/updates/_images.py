@@ -15,6 +15,7 @@ from ..firmware import (
     Behaviour,
     Elf,
     application_program,
+    bootloader_layout,
     bootloader_program,
     compile_program,
     firmware_layout,
@@ -71,7 +72,7 @@ class ImageFactory:
         """The file that the bootloader comes from; the reference one is compiled if need be."""
         if self.board.bootloader is not None:
             return self.board.bootloader
-        return compile_program(bootloader_program(firmware_layout(self.board), options=self._options))
+        return compile_program(bootloader_program(bootloader_layout(self.board), options=self._options))
 
     @property
     def bootloader_digest(self) -> str | None:

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from harness.emulator import Machine, StopCause
 from harness.firmware import (
     Behaviour,
-    BootMode,
     Component,
     Elf,
     FirmwareLayout,
@@ -24,7 +23,7 @@ from harness.firmware import (
     compile_program,
     model_payload,
 )
-from harness.mcuboot import SigningKey, SigningOptions, Version, sign
+from harness.mcuboot import SigningKey, SigningOptions, SwapMode, Version, sign
 
 from .wire import (
     ACCEPT,
@@ -94,7 +93,7 @@ def layout(
         scratch=SCRATCH,
         storage=STORAGE,
         components=every[:components],
-        mode=BootMode(mode),
+        mode=SwapMode(mode),
         sector_size=SECTOR,
         write_alignment=alignment,
         max_alignment=max(8, alignment),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.firmware import BootMode, Region
+from harness.firmware import Region
+from harness.mcuboot import SwapMode
 
 from .rig import SECTOR, Board, Flash, Image
 
@@ -34,7 +35,7 @@ class Offsets:
 
     @classmethod
     def of(cls, board: Board, size: int, *, scratch: bool = False) -> Offsets:
-        offset = board.mode is BootMode.OFFSET
+        offset = board.mode is SwapMode.OFFSET
         states = 2 if offset else 3
         entries = states * (1 if scratch else board.max_sectors)
         return cls(size, board.align, board.max_align, entries, offset)
@@ -132,11 +133,11 @@ def image_limit(board: Board, number: int = 0) -> int:
     at = Offsets.of(board, primary.size)
     whole_sectors = primary.size - at.first_sector
     match board.mode:
-        case BootMode.MOVE:
+        case SwapMode.MOVE:
             return min(primary.size - SECTOR, secondary.size) - whole_sectors
-        case BootMode.OFFSET:
+        case SwapMode.OFFSET:
             return min(primary.size, secondary.size - SECTOR) - whole_sectors
-        case BootMode.SCRATCH:
+        case SwapMode.SCRATCH:
             own = board.scratch * SECTOR - Offsets.of(board, board.scratch * SECTOR, scratch=True).start
             inside = at.first_sector + SECTOR - at.start
             return at.start - max(0, own - inside)
@@ -163,20 +164,20 @@ class Expected:
         fields = {"image_ok": image_ok, "copy_done": 1, "info": info, "swap_size": size}
         count = -(-size // SECTOR)
         match self.board.mode:
-            case BootMode.SCRATCH:
+            case SwapMode.SCRATCH:
                 fields["entries"] = self._scratch(count)
-            case BootMode.MOVE:
+            case SwapMode.MOVE:
                 fields["entries"] = self._move(count)
-            case BootMode.OFFSET:
+            case SwapMode.OFFSET:
                 fields["entries"] = self._offset(kind, count, old, new)
                 sizes = (old.ordinary_tlvs if old else 0, new.ordinary_tlvs)
                 fields["tlv_sizes"] = sizes
-            case BootMode.OVERWRITE_ONLY:
+            case SwapMode.OVERWRITE_ONLY:
                 self.primary[:] = self.secondary
                 self._erase(self.secondary, 0, 1)
                 self._erase(self.secondary, len(self.secondary) // SECTOR - 1, 1)
                 return self
-            case BootMode.OVERWRITE_ONLY_FAST:
+            case SwapMode.OVERWRITE_ONLY_FAST:
                 self._overwrite_fast(new)
                 return self
         self._clear_trailer(self.primary)

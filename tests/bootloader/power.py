@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.emulator import Operation, OperationKind
-from harness.firmware import BootMode
+from harness.mcuboot import SwapMode
 
 from .contract import Offsets
 from .rig import Boot, Flash, apply
@@ -107,7 +107,7 @@ def slots_of(flash: Flash) -> list[bytes]:
     primary: if power is lost while its request is being erased the request stays, without an image.
     """
     data = status_entries_as_noted(flash)
-    copied = flash.board.mode in (BootMode.OVERWRITE_ONLY, BootMode.OVERWRITE_ONLY_FAST)
+    copied = flash.board.mode in (SwapMode.OVERWRITE_ONLY, SwapMode.OVERWRITE_ONLY_FAST)
     areas = [area for pair in flash.board.areas for area in (pair[:1] if copied else pair)]
     return [data[area.address : area.address + area.size] for area in areas]
 

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from harness.emulator import Machine, Operation, OperationKind, Snapshot
 from harness.firmware import (
-    BootMode,
     Component,
     Elf,
     FirmwareLayout,
@@ -22,7 +21,7 @@ from harness.firmware import (
     bootloader_program,
     compile_program,
 )
-from harness.mcuboot import SigningKey, SigningOptions, Version, sign
+from harness.mcuboot import SigningKey, SigningOptions, SwapMode, Version, sign
 
 SECTOR = 4096
 BOOTLOADER = Region(0, 0xC000)
@@ -51,7 +50,7 @@ def signing_key(number: int = 1) -> SigningKey:
 class Board:
     """A bootloader build: its flash map and options. ``slots`` are sectors of (primary, secondary)."""
 
-    mode: BootMode
+    mode: SwapMode
     slots: tuple[tuple[int, int], ...] = ((6, 6),)
     scratch: int = 2
     align: int = 4
@@ -80,7 +79,7 @@ class Board:
 
     @property
     def scratch_area(self) -> Region | None:
-        if self.mode is not BootMode.SCRATCH:
+        if self.mode is not SwapMode.SCRATCH:
             return None
         last = self.areas[-1][1]
         return Region(last.address + last.size, self.scratch * SECTOR)
@@ -120,19 +119,19 @@ class Board:
         return Elf.read(compile_program(bootloader_program(self.layout, options=dict(self.options))))
 
 
-SWAPPING = (BootMode.SCRATCH, BootMode.MOVE, BootMode.OFFSET)
-COPYING = (BootMode.OVERWRITE_ONLY, BootMode.OVERWRITE_ONLY_FAST)
-IN_PLACE = (BootMode.DIRECT_XIP, BootMode.DIRECT_XIP_REVERT)
+SWAPPING = (SwapMode.SCRATCH, SwapMode.MOVE, SwapMode.OFFSET)
+COPYING = (SwapMode.OVERWRITE_ONLY, SwapMode.OVERWRITE_ONLY_FAST)
+IN_PLACE = (SwapMode.DIRECT_XIP, SwapMode.DIRECT_XIP_REVERT)
 
 
-def board_for(mode: BootMode, images: int = 1, **settings: int) -> Board:
+def board_for(mode: SwapMode, images: int = 1, **settings: int) -> Board:
     """A small board on which all of a slot can be used, with the spare sector that the mode wants."""
-    more = {BootMode.MOVE: (1, 0), BootMode.OFFSET: (0, 1)}.get(mode, (0, 0))
+    more = {SwapMode.MOVE: (1, 0), SwapMode.OFFSET: (0, 1)}.get(mode, (0, 0))
     slots = tuple((size + more[0], size + more[1]) for size in (6, 4)[:images])
     return Board(mode, slots, **settings)
 
 
-def fast_board(mode: BootMode, images: int = 1, **settings: int) -> Board:
+def fast_board(mode: SwapMode, images: int = 1, **settings: int) -> Board:
     """The same without checking signatures, which takes most of the time of a boot."""
     return board_for(mode, images, **settings).with_options(FAST)
 
@@ -318,7 +317,7 @@ class Flash:
     def secondary(self, image: Image | bytes, number: int = 0) -> Flash:
         """Where an upload goes."""
         data = image.data if isinstance(image, Image) else image
-        shift = SECTOR if self.board.mode is BootMode.OFFSET else 0
+        shift = SECTOR if self.board.mode is SwapMode.OFFSET else 0
         return self.put(self.board.areas[number][1].address + shift, data)
 
     def boot(self) -> Boot:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.firmware import BootMode, sources_folder
+from harness.firmware import sources_folder
+from harness.mcuboot import SwapMode
 
 from . import test_direct_xip as xip
 from . import test_power as power
@@ -20,7 +21,7 @@ from . import test_versions as versions
 from .contract import TEST
 from .rig import planted
 
-SCRATCH, MOVE, OFFSET = BootMode.SCRATCH, BootMode.MOVE, BootMode.OFFSET
+SCRATCH, MOVE, OFFSET = SwapMode.SCRATCH, SwapMode.MOVE, SwapMode.OFFSET
 
 #: defect -> a test and its arguments
 FOUND_BY: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
@@ -81,7 +82,7 @@ FOUND_BY: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "revert_not_announced": (power.test_every_operation, {"mode": MOVE, "kind": power.REVERT}),
     "secondary_erased_too_early": (
         power.test_every_operation_of_a_copy,
-        {"mode": BootMode.OVERWRITE_ONLY},
+        {"mode": SwapMode.OVERWRITE_ONLY},
     ),
     "scratch_erased_too_early": (power.test_every_operation, {"mode": SCRATCH, "kind": power.REVERT}),
     "scratch_withdrawn_too_early": (

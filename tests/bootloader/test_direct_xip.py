@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.firmware import BootMode, Region
+from harness.firmware import Region
+from harness.mcuboot import SwapMode
 
 from .contract import Offsets, magic, put_trailer
 from .rig import IN_PLACE, SECTOR, Board, Flash, Image, fast_board, make_image
@@ -36,7 +37,7 @@ def flag(flash: Flash, area: Region, name: str) -> int:
 
 
 @pytest.mark.parametrize("mode", IN_PLACE)
-def test_highest_version(mode: BootMode) -> None:
+def test_highest_version(mode: SwapMode) -> None:
     board = fast_board(mode)
     for versions, slot in (
         (("1.0.0", "2.0.0"), 1),
@@ -51,7 +52,7 @@ def test_highest_version(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", IN_PLACE)
-def test_invalid_image_is_erased_whichever_slot_it_is_in(mode: BootMode) -> None:
+def test_invalid_image_is_erased_whichever_slot_it_is_in(mode: SwapMode) -> None:
     board = fast_board(mode)
     for bad in (0, 1):
         versions = ("2.0.0", "1.0.0") if bad == 0 else ("1.0.0", "2.0.0")
@@ -146,7 +147,7 @@ def test_torn_mark_of_a_try_counts_as_none() -> None:
 
 
 @pytest.mark.parametrize("mode", IN_PLACE)
-def test_two_images(mode: BootMode) -> None:
+def test_two_images(mode: SwapMode) -> None:
     board = fast_board(mode, 2)
     flash = put(board, "1.0.0", "2.0.0")
     assert flash.copy().boot().started is None  # every image needs a slot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.emulator import StopCause
-from harness.firmware import BootMode
+from harness.mcuboot import SwapMode
 
 from .contract import confirm, image_limit, magic, request
 from .power import SeededTear, cuts, slots_of, sweep, tear
@@ -33,25 +33,25 @@ def assert_survives(flash: Flash, **options: int) -> None:
 
 @pytest.mark.parametrize("kind", [TEST, REVERT, PERMANENT])
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_every_operation(mode: BootMode, kind: str) -> None:
+def test_every_operation(mode: SwapMode, kind: str) -> None:
     assert_survives(before(fast_board(mode), kind))
 
 
 @pytest.mark.parametrize("kind", [TEST, REVERT])
 def test_every_operation_with_trailer_sectors_shared(kind: str) -> None:
     """Images that reach into the trailer's sector: scratch keeps the status for a while."""
-    board = fast_board(BootMode.SCRATCH, scratch=6, align=8, max_sectors=200)
+    board = fast_board(SwapMode.SCRATCH, scratch=6, align=8, max_sectors=200)
     limit = image_limit(board)
     assert_survives(before(board, kind, limit, limit - 3000), every=2)
 
 
 @pytest.mark.parametrize("mode", COPYING)
-def test_every_operation_of_a_copy(mode: BootMode) -> None:
+def test_every_operation_of_a_copy(mode: SwapMode) -> None:
     assert_survives(before(fast_board(mode), TEST))
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_cut_again_while_recovering(mode: BootMode) -> None:
+def test_cut_again_while_recovering(mode: SwapMode) -> None:
     board = fast_board(mode, align=16, max_align=16)
     for kind in (TEST, REVERT):
         flash = before(board, kind)
@@ -60,7 +60,7 @@ def test_cut_again_while_recovering(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_two_images(mode: BootMode) -> None:
+def test_two_images(mode: SwapMode) -> None:
     board = fast_board(mode, 2)
     flash = Flash(board)
     for number in range(2):
@@ -74,7 +74,7 @@ def test_two_images(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_update_after_an_update(mode: BootMode) -> None:
+def test_update_after_an_update(mode: SwapMode) -> None:
     """The trailer of the last update is still in the primary."""
     board = fast_board(mode)
     flash = before(board, TEST)
@@ -87,7 +87,7 @@ def test_update_after_an_update(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_cut_right_behind_copy_done_uses_up_the_test(mode: BootMode) -> None:
+def test_cut_right_behind_copy_done_uses_up_the_test(mode: SwapMode) -> None:
     """All is done but nobody ran: the boot loader cannot tell, and reverts."""
     flash = before(fast_board(mode), TEST)
     whole = flash.copy()
@@ -104,7 +104,7 @@ def test_cut_right_behind_copy_done_uses_up_the_test(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_torn_copy_done_is_completed(mode: BootMode) -> None:
+def test_torn_copy_done_is_completed(mode: SwapMode) -> None:
     """Half-written it counts as bad, and an image that nobody confirms would stay for ever."""
     board = fast_board(mode)
     flash = before(board, TEST)
@@ -122,7 +122,7 @@ def test_torn_copy_done_is_completed(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_refused_image(mode: BootMode) -> None:
+def test_refused_image(mode: SwapMode) -> None:
     """Cut while an invalid image is being erased."""
     board = fast_board(mode)
     primary = board.areas[0][0]
@@ -144,7 +144,7 @@ def test_direct_xip_with_revert() -> None:
     """The older image runs in the end, wherever the erase of the one that failed is cut."""
     from .test_direct_xip import put
 
-    board = fast_board(BootMode.DIRECT_XIP_REVERT)
+    board = fast_board(SwapMode.DIRECT_XIP_REVERT)
     primary, secondary = board.areas[0]
     flash = put(board, "1.0.0", "2.0.0")
     flash.put(primary.address + primary.size - 24, b"\x01")
@@ -161,7 +161,7 @@ def test_direct_xip_with_revert() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 3, 4])
 def test_emulator_cuts_as_these_tests_do(seed: int) -> None:
     """The chip itself loses power: the flash is what the sweeps work out from the journal."""
-    board = fast_board(BootMode.MOVE)
+    board = fast_board(SwapMode.MOVE)
     flash = before(board, TEST)
     boot: Boot = flash.copy().boot()
     chip = rig()

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from harness.firmware import BootMode
+from harness.firmware import REFERENCE_MODES
+from harness.mcuboot import SwapMode
 
 from .contract import PERMANENT, REVERT, TEST, Expected, Offsets, differences, magic, put_trailer, request
 from .rig import COPYING, SECTOR, SWAPPING, Board, Boot, Flash, Image, fast_board, make_image
@@ -16,11 +17,11 @@ MAGICS, FLAGS = (GOOD, BAD, UNSET), (SET, UNSET, BAD)
 FLAG_BYTES = {SET: 1, UNSET: None, BAD: 0x55}
 
 
-def wanted_type(mode: BootMode, primary: tuple[str, str, str], secondary: tuple[str, str, str]) -> int | None:
+def wanted_type(mode: SwapMode, primary: tuple[str, str, str], secondary: tuple[str, str, str]) -> int | None:
     """The table of swap types; a state is (magic, image_ok, copy_done)."""
     magic_state, image_ok, copy_done = secondary
     if magic_state == GOOD and image_ok == UNSET:
-        return REVERT if mode is BootMode.OFFSET and copy_done == SET else TEST
+        return REVERT if mode is SwapMode.OFFSET and copy_done == SET else TEST
     if magic_state == GOOD and image_ok == SET:
         return PERMANENT
     return REVERT if primary == (GOOD, UNSET, SET) else None
@@ -47,7 +48,7 @@ def assert_request_is_understood(
     old, new = make_image_once(slot.address, "1.0.0"), make_image_once(slot.address, "2.0.0")
     kind = wanted_type(board.mode, primary, secondary)
     flash = Flash(board).primary(old)
-    place = 0 if kind == REVERT or board.mode is not BootMode.OFFSET else SECTOR
+    place = 0 if kind == REVERT or board.mode is not SwapMode.OFFSET else SECTOR
     flash.put(board.areas[0][1].address + place, new.data)
     put_state(flash, 0, primary)
     put_state(flash, 1, secondary)
@@ -71,8 +72,8 @@ def make_image_once(address: int, version: str) -> Image:
 
 
 @pytest.mark.parametrize("secondary_magic", MAGICS)
-@pytest.mark.parametrize("mode", [BootMode.SCRATCH, BootMode.OFFSET])
-def test_all_729_states(mode: BootMode, secondary_magic: str) -> None:
+@pytest.mark.parametrize("mode", [SwapMode.SCRATCH, SwapMode.OFFSET])
+def test_all_729_states(mode: SwapMode, secondary_magic: str) -> None:
     board = fast_board(mode)
     for primary in itertools.product(MAGICS, FLAGS, FLAGS):
         for flags in itertools.product(FLAGS, FLAGS):
@@ -81,17 +82,17 @@ def test_all_729_states(mode: BootMode, secondary_magic: str) -> None:
             assert_request_is_understood(board, primary, (secondary_magic, *flags))
 
 
-@pytest.mark.parametrize("mode", [BootMode.MOVE, *COPYING])
-def test_states_without_copy_done_in_the_secondary(mode: BootMode) -> None:
+@pytest.mark.parametrize("mode", [SwapMode.MOVE, *COPYING])
+def test_states_without_copy_done_in_the_secondary(mode: SwapMode) -> None:
     board = fast_board(mode)
     for primary in itertools.product((GOOD, BAD), FLAGS, FLAGS):
         for state in itertools.product((GOOD, BAD), FLAGS):
-            if mode is BootMode.MOVE or wanted_type(mode, primary, (*state, UNSET)) != REVERT:
+            if mode is SwapMode.MOVE or wanted_type(mode, primary, (*state, UNSET)) != REVERT:
                 assert_request_is_understood(board, primary, (*state, UNSET))
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_image_written_with_a_trailer_is_left_alone(mode: BootMode) -> None:
+def test_image_written_with_a_trailer_is_left_alone(mode: SwapMode) -> None:
     """A magic in the primary alone, as imgtool pads images, is no swap that was interrupted."""
     board = fast_board(mode)
     flash = Flash(board).primary(make_image(board.areas[0][0]))
@@ -103,17 +104,17 @@ def test_image_written_with_a_trailer_is_left_alone(mode: BootMode) -> None:
 
 @pytest.mark.parametrize("kind", [TEST, PERMANENT, REVERT])
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_announced_swap(mode: BootMode, kind: int) -> None:
+def test_announced_swap(mode: SwapMode, kind: int) -> None:
     """swap_info in the primary is enough to begin a swap, with no request in the secondary at all."""
     board = fast_board(mode)
     slot = board.areas[0][0]
     old, new = make_image(slot, "1.0.0"), make_image(slot, "2.0.0")
     flash = Flash(board).primary(old)
-    place = 0 if kind == REVERT or board.mode is not BootMode.OFFSET else SECTOR
+    place = 0 if kind == REVERT or board.mode is not SwapMode.OFFSET else SECTOR
     flash.put(board.areas[0][1].address + place, new.data)
     put_trailer(flash, slot, info=0x10 | kind)  # the image number in the primary's trailer does not count
     expected = Expected(flash).update(kind, old, new)
-    if board.mode is not BootMode.SCRATCH:
+    if board.mode is not SwapMode.SCRATCH:
         info = Offsets.of(board, slot.size).swap_info
         expected.primary[info] |= 0x10  # move and offset leave the trailer as they found it
     boot = flash.boot()
@@ -122,7 +123,7 @@ def test_announced_swap(mode: BootMode, kind: int) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_announced_swap_without_an_image_confirms_the_primary(mode: BootMode) -> None:
+def test_announced_swap_without_an_image_confirms_the_primary(mode: SwapMode) -> None:
     board = fast_board(mode)
     slot = board.areas[0][0]
     flash = Flash(board).primary(make_image(slot))
@@ -134,7 +135,7 @@ def test_announced_swap_without_an_image_confirms_the_primary(mode: BootMode) ->
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_announced_failure_confirms_the_primary(mode: BootMode) -> None:
+def test_announced_failure_confirms_the_primary(mode: SwapMode) -> None:
     """Swap type 5 in swap_info: the loader has given up, and what runs stays. Other numbers mean nothing."""
     board = fast_board(mode)
     slot = board.areas[0][0]
@@ -162,20 +163,20 @@ def assert_leftover_request_is_removed(board: Board) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_request_without_image_is_removed(mode: BootMode) -> None:
+def test_request_without_image_is_removed(mode: SwapMode) -> None:
     assert_leftover_request_is_removed(fast_board(mode))
     assert_leftover_request_is_removed(fast_board(mode, max_sectors=500))
 
 
 @pytest.mark.parametrize("mode", COPYING)
-def test_request_without_image_stays_when_copying(mode: BootMode) -> None:
+def test_request_without_image_stays_when_copying(mode: SwapMode) -> None:
     _, boot = _request_without_image(fast_board(mode))
     assert boot.started is not None
     assert not boot.operations
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_revert_without_image(mode: BootMode) -> None:
+def test_revert_without_image(mode: SwapMode) -> None:
     """The new image stays. Move forgets the revert; the others find the same again at each boot."""
     board = fast_board(mode)
     slot = board.areas[0][0]
@@ -184,7 +185,7 @@ def test_revert_without_image(mode: BootMode) -> None:
     before = bytes(flash.data)
     boot = flash.boot()
     assert boot.started == slot.address
-    if mode is BootMode.MOVE:
+    if mode is SwapMode.MOVE:
         first = Offsets.of(board, slot.size).first_sector
         assert flash.area(slot)[first:] == b"\xff" * (slot.size - first)
     else:
@@ -194,7 +195,7 @@ def test_revert_without_image(mode: BootMode) -> None:
 
 def test_offset_upload_over_the_image_to_go_back_to() -> None:
     """Nothing to go back to: the next upload came before the confirmation."""
-    board = fast_board(BootMode.OFFSET)
+    board = fast_board(SwapMode.OFFSET)
     slot, secondary = board.areas[0]
     flash = request(Flash(board).primary(make_image(slot)).secondary(make_image(slot, "2.0.0")))
     flash.boot()
@@ -209,7 +210,7 @@ def test_offset_upload_over_the_image_to_go_back_to() -> None:
 
 
 def test_offset_wants_uploads_one_sector_up() -> None:
-    board = fast_board(BootMode.OFFSET)
+    board = fast_board(SwapMode.OFFSET)
     slot, secondary = board.areas[0]
     flash = Flash(board).primary(make_image(slot)).put(secondary.address, make_image(slot, "2.0.0").data)
     boot = request(flash).boot()
@@ -218,21 +219,21 @@ def test_offset_wants_uploads_one_sector_up() -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_empty_primary(mode: BootMode) -> None:
+def test_empty_primary(mode: SwapMode) -> None:
     """Scratch and overwrite-only install into it; move and offset only ever exchange two images."""
     board = fast_board(mode)
     slot = board.areas[0][0]
     flash = request(Flash(board).secondary(make_image(slot)))
     boot = flash.boot()
-    if mode in (BootMode.MOVE, BootMode.OFFSET):
+    if mode in (SwapMode.MOVE, SwapMode.OFFSET):
         assert boot.started is None
         assert not boot.operations
     else:
         assert boot.started == slot.address
 
 
-@pytest.mark.parametrize("mode", list(BootMode))
-def test_nothing_there(mode: BootMode) -> None:
+@pytest.mark.parametrize("mode", REFERENCE_MODES)
+def test_nothing_there(mode: SwapMode) -> None:
     boot = Flash(fast_board(mode)).boot()
     assert boot.started is None
     assert not boot.operations

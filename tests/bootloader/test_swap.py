@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.firmware import BootMode
+from harness.mcuboot import SwapMode
 
 from .contract import PERMANENT, REVERT, TEST, Expected, confirm, differences, image_limit, request
 from .rig import COPYING, SECTOR, SWAPPING, Board, Flash, fast_board, make_image
@@ -37,7 +37,7 @@ def assert_test_and_revert(board: Board, old_size: int, new_size: int) -> None:
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS, ids=str)
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_unconfirmed_update_is_reverted(mode: BootMode, alignment: tuple[int, int]) -> None:
+def test_unconfirmed_update_is_reverted(mode: SwapMode, alignment: tuple[int, int]) -> None:
     board = fast_board(mode, align=alignment[0], max_align=alignment[1])
     assert_test_and_revert(board, 1500, 9000)
     assert_test_and_revert(board, 9000, 5000)
@@ -45,7 +45,7 @@ def test_unconfirmed_update_is_reverted(mode: BootMode, alignment: tuple[int, in
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_trailers_of_several_sectors(mode: BootMode) -> None:
+def test_trailers_of_several_sectors(mode: SwapMode) -> None:
     board = fast_board(mode, max_sectors=500)
     assert_test_and_revert(board, 5000, image_limit(board))
     assert_test_and_revert(board, image_limit(board), image_limit(board) - 100)
@@ -53,13 +53,13 @@ def test_trailers_of_several_sectors(mode: BootMode) -> None:
 
 @pytest.mark.parametrize("scratch", [1, 4, 6])
 def test_scratch_areas_of_any_size(scratch: int) -> None:
-    board = fast_board(BootMode.SCRATCH, scratch=scratch)
+    board = fast_board(SwapMode.SCRATCH, scratch=scratch)
     assert_test_and_revert(board, 5000, 13000)
     assert_test_and_revert(board, image_limit(board), image_limit(board) - 5000)
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_confirmed_update_stays(mode: BootMode) -> None:
+def test_confirmed_update_stays(mode: SwapMode) -> None:
     """A test update that is confirmed stays, and makes way for the next one."""
     board = fast_board(mode)
     primary = board.areas[0][0]
@@ -79,7 +79,7 @@ def test_confirmed_update_stays(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_permanent_update_stays(mode: BootMode) -> None:
+def test_permanent_update_stays(mode: SwapMode) -> None:
     """A permanent update stays without anybody's confirmation."""
     board = fast_board(mode)
     primary = board.areas[0][0]
@@ -95,12 +95,12 @@ def test_permanent_update_stays(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_padded_by_imgtool(mode: BootMode) -> None:
+def test_padded_by_imgtool(mode: SwapMode) -> None:
     """A trailer made on the host has no swap_info; the loader writes its own."""
     board = fast_board(mode)
     primary, secondary = board.areas[0]
     old, new = make_image(primary, "1.0.0"), make_image(primary, "2.0.0")
-    room = secondary.size - (SECTOR if mode is BootMode.OFFSET else 0)
+    room = secondary.size - (SECTOR if mode is SwapMode.OFFSET else 0)
     for permanent in (False, True):
         padded = make_image(
             primary,
@@ -119,7 +119,7 @@ def test_padded_by_imgtool(mode: BootMode) -> None:
 
 @pytest.mark.parametrize("permanent", [False, True])
 @pytest.mark.parametrize("mode", COPYING)
-def test_copied_over(mode: BootMode, permanent: bool) -> None:
+def test_copied_over(mode: SwapMode, permanent: bool) -> None:
     """Both kinds of request do the same: there is no way back."""
     for alignment in ALIGNMENTS[::2]:
         board = fast_board(mode, align=alignment[0], max_align=alignment[1])
@@ -138,7 +138,7 @@ def test_copied_over(mode: BootMode, permanent: bool) -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_two_images(mode: BootMode) -> None:
+def test_two_images(mode: SwapMode) -> None:
     board = fast_board(mode, 2)
     old = [make_image(board.areas[n][0], f"1.0.{n}", size=4500, sparse=True) for n in range(2)]
     new = [make_image(board.areas[n][0], f"2.0.{n}", size=4200, sparse=True) for n in range(2)]
@@ -159,7 +159,7 @@ def test_two_images(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_words_are_programmed_once(mode: BootMode) -> None:
+def test_words_are_programmed_once(mode: SwapMode) -> None:
     """But for magics that are made invalid in one write before the sector is erased."""
     board = fast_board(mode, max_sectors=500)
     primary = board.areas[0][0]
@@ -178,13 +178,13 @@ def test_words_are_programmed_once(mode: BootMode) -> None:
 
 def test_board_of_the_project_within_budget() -> None:
     """The standard flash map with real signatures: 64 KiB take 5 to 6 million instructions."""
-    board = Board(BootMode.SCRATCH, ((64, 64), (16, 16)), scratch=8, max_sectors=64)
+    board = Board(SwapMode.SCRATCH, ((64, 64), (16, 16)), scratch=8, max_sectors=64)
     assert board.areas[1][1].address + board.areas[1][1].size == 0xAC000
     app, model = make_image(board.areas[0][0], size=48000), make_image(board.areas[1][0], size=16000)
     flash = Flash(board).primary(app, 0).primary(model, 1)
     boot = flash.boot()
     assert boot.started == 0xC000, boot.console
-    alone = Board(BootMode.SCRATCH, ((64, 64),), scratch=8, max_sectors=64)
+    alone = Board(SwapMode.SCRATCH, ((64, 64),), scratch=8, max_sectors=64)
     boot = Flash(alone).primary(make_image(alone.areas[0][0], size=65000)).boot()
     assert boot.started == 0xC000
     assert boot.instructions < 6_000_000

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from harness.firmware import BootMode
+from harness.mcuboot import SwapMode
 
 from .contract import Offsets, image_limit, request
 from .rig import (
@@ -24,7 +24,7 @@ from .rig import (
     make_image,
 )
 
-SCRATCH = BootMode.SCRATCH
+SCRATCH = SwapMode.SCRATCH
 
 
 def tlvs(image: Image) -> int:
@@ -96,7 +96,7 @@ def wrong_body(image: Image) -> Image:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_signature_by_another_key_for_the_right_one(mode: BootMode) -> None:
+def test_signature_by_another_key_for_the_right_one(mode: SwapMode) -> None:
     board = board_for(mode)
     assert_refused(board, foreign_signature(make_image(board.areas[0][0], "2.0.0")))
 
@@ -109,7 +109,7 @@ def test_one_wrong_bit_in_the_signature() -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_wrong_body(mode: BootMode) -> None:
+def test_wrong_body(mode: SwapMode) -> None:
     board = fast_board(mode)
     image = make_image(board.areas[0][0], "2.0.0")
     assert_refused(board, wrong_body(image))
@@ -241,7 +241,7 @@ def assert_limit(board: Board) -> None:
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
 @pytest.mark.parametrize(("align", "max_align", "max_sectors"), [(4, 8, 8), (16, 16, 128), (8, 32, 200)])
-def test_largest_image(mode: BootMode, align: int, max_align: int, max_sectors: int) -> None:
+def test_largest_image(mode: SwapMode, align: int, max_align: int, max_sectors: int) -> None:
     assert_limit(fast_board(mode, align=align, max_align=max_align, max_sectors=max_sectors))
 
 
@@ -265,7 +265,7 @@ def test_not_bootable() -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_broken_primary_is_replaced(mode: BootMode) -> None:
+def test_broken_primary_is_replaced(mode: SwapMode) -> None:
     """As long as its header is there; nothing good is lost by it."""
     board = fast_board(mode)
     primary = board.areas[0][0]
@@ -283,17 +283,17 @@ def test_broken_primary_is_replaced(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_primary_that_is_too_large(mode: BootMode) -> None:
+def test_primary_that_is_too_large(mode: SwapMode) -> None:
     """Move and offset need room to swap it, and do not begin; the others replace it."""
     board = fast_board(mode)
     primary, _ = board.areas[0]
     old, new = make_image(primary, total=20490, sparse=True), make_image(primary, "2.0.0")
-    if mode not in (BootMode.MOVE, BootMode.OFFSET):
+    if mode not in (SwapMode.MOVE, SwapMode.OFFSET):
         old = make_image(primary, total=image_limit(board) + 1, sparse=True)
     flash = request(Flash(board).primary(old).secondary(new), permanent=True)
     before = flash.copy()
     boot = flash.boot()
-    if mode not in (BootMode.MOVE, BootMode.OFFSET):
+    if mode not in (SwapMode.MOVE, SwapMode.OFFSET):
         assert boot.started == primary.address
         assert flash.area(primary)[: new.size] == new.data
         return
@@ -306,7 +306,7 @@ def test_primary_that_is_too_large(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", [*SWAPPING, *COPYING])
-def test_good_secondary_alone_does_not_help(mode: BootMode) -> None:
+def test_good_secondary_alone_does_not_help(mode: SwapMode) -> None:
     board = fast_board(mode)
     primary = board.areas[0][0]
     flash = Flash(board).primary(wrong_body(make_image(primary))).secondary(make_image(primary, "2.0.0"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.firmware import BootMode
-from harness.mcuboot import Version
+from harness.mcuboot import SwapMode, Version
 
 from .contract import confirm, put_trailer, request
 from .power import tear
@@ -39,7 +38,7 @@ def pending(flash: Flash, number: int, version: str, **options: object) -> Flash
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_unmet_dependency(mode: BootMode) -> None:
+def test_unmet_dependency(mode: SwapMode) -> None:
     board = fast_board(mode, 2)
     flash = pending(start(board), 0, "2.0.0", **needs(1, "2.0.0"))
     for _ in range(2):
@@ -53,7 +52,7 @@ def test_unmet_dependency(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_dependency_met_by_what_is_there(mode: BootMode) -> None:
+def test_dependency_met_by_what_is_there(mode: SwapMode) -> None:
     board = fast_board(mode, 2)
     flash = Flash(board).primary(image(board, 0, "1.0.0")).primary(image(board, 1, "2.0.0"), 1)
     pending(flash, 0, "2.0.0", **needs(1, "2.0.0"))
@@ -77,14 +76,14 @@ def test_dependency_met_by_what_is_there(mode: BootMode) -> None:
     ids=str,
 )
 def test_dependencies_of_two_updates(needed: dict[str, object], happens: bool) -> None:
-    board = fast_board(BootMode.SCRATCH, 2)
+    board = fast_board(SwapMode.SCRATCH, 2)
     flash = pending(pending(start(board), 1, "2.0.0"), 0, "2.0.0", **needed)
     boot = flash.boot()
     assert versions(flash) == (("2.0.0",) * 2 if happens else ("1.0.0",) * 2), boot.console
 
 
 def test_image_that_stays_must_not_lose_what_it_needs() -> None:
-    board = fast_board(BootMode.SCRATCH, 2)
+    board = fast_board(SwapMode.SCRATCH, 2)
     flash = Flash(board).primary(image(board, 0, "1.0.0", **needs(1, "1.5.0")))
     flash.primary(image(board, 1, "2.0.0"), 1)
     pending(flash, 1, "1.0.0")
@@ -95,13 +94,13 @@ def test_image_that_stays_must_not_lose_what_it_needs() -> None:
 
 
 def test_dependencies_do_not_matter_while_nothing_changes() -> None:
-    board = fast_board(BootMode.SCRATCH, 2)
+    board = fast_board(SwapMode.SCRATCH, 2)
     boot = start(board, own=needs(1, "2.0.0")).boot()
     assert boot.started == board.areas[0][0].address
 
 
 def test_corrupt_update_of_what_is_needed() -> None:
-    board = fast_board(BootMode.SCRATCH, 2)
+    board = fast_board(SwapMode.SCRATCH, 2)
     flash = pending(pending(start(board), 1, "2.0.0"), 0, "2.0.0", **needs(1, "2.0.0"))
     area = board.areas[1][1]
     flash.put(area.address + 0x50, b"\x00" * 16)
@@ -112,7 +111,7 @@ def test_corrupt_update_of_what_is_needed() -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_nothing_confirmed_reverts_both(mode: BootMode) -> None:
+def test_nothing_confirmed_reverts_both(mode: SwapMode) -> None:
     board = fast_board(mode, 2)
     flash = pending(pending(start(board), 1, "2.0.0"), 0, "2.0.0", **needs(1, "2.0.0"))
     flash.boot()
@@ -123,7 +122,7 @@ def test_nothing_confirmed_reverts_both(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_confirmed_image_keeps_what_it_needs(mode: BootMode) -> None:
+def test_confirmed_image_keeps_what_it_needs(mode: SwapMode) -> None:
     """Only image 0 confirmed: its dependency stops the revert of image 1; without one, 1 reverts alone."""
     board = fast_board(mode, 2)
     for options, left in ((needs(1, "2.0.0"), "2.0.0"), ({}, "1.0.0")):
@@ -136,7 +135,7 @@ def test_confirmed_image_keeps_what_it_needs(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_power_lost_between_two_swaps(mode: BootMode) -> None:
+def test_power_lost_between_two_swaps(mode: SwapMode) -> None:
     """Power lost between the two swaps: image 0 looks unconfirmed, and must not be reverted yet."""
     board = fast_board(mode, 2)
     flash = pending(pending(start(board), 0, "2.0.0"), 1, "2.0.0")
@@ -155,7 +154,7 @@ def test_power_lost_between_two_swaps(mode: BootMode) -> None:
 
 def test_scratch_of_the_other_image() -> None:
     """Power lost while scratch describes the swap of image 1."""
-    board = fast_board(BootMode.SCRATCH, 2)
+    board = fast_board(SwapMode.SCRATCH, 2)
     flash = pending(start(board), 1, "2.0.0")
     done = flash.copy().boot()
     data = bytearray(flash.data)
@@ -189,7 +188,7 @@ def installs(board: Board, old: Image, new: Image, *, permanent: bool = False) -
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_downgrade_by_version(mode: BootMode) -> None:
+def test_downgrade_by_version(mode: SwapMode) -> None:
     board = fast_board(mode).with_options({"BOOT_DOWNGRADE_VERSION": 1})
     assert_downgrade_refused(board, "1.2.3", "1.2.2")
     assert_downgrade_refused(board, "1.2.3", "1.1.9")
@@ -200,7 +199,7 @@ def test_downgrade_by_version(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", COPYING)
-def test_versions_decide_about_copies_with_either_option(mode: BootMode) -> None:
+def test_versions_decide_about_copies_with_either_option(mode: SwapMode) -> None:
     board = fast_board(mode).with_options({"BOOT_DOWNGRADE_COUNTER": 1})
     assert_downgrade_refused(board, "1.2.3", "1.2.2")
     counters = {"1.0.0": 8, "2.0.0": 7}
@@ -209,7 +208,7 @@ def test_versions_decide_about_copies_with_either_option(mode: BootMode) -> None
 
 
 def test_downgrade_with_build_numbers() -> None:
-    board = fast_board(BootMode.MOVE).with_options(
+    board = fast_board(SwapMode.MOVE).with_options(
         {"BOOT_DOWNGRADE_VERSION": 1, "BOOT_COMPARE_BUILD_NUMBER": 1}
     )
     assert_downgrade_refused(board, "1.2.3+5", "1.2.3+4")
@@ -217,13 +216,13 @@ def test_downgrade_with_build_numbers() -> None:
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_downgrades_are_allowed_unless_asked_for(mode: BootMode) -> None:
+def test_downgrades_are_allowed_unless_asked_for(mode: SwapMode) -> None:
     board = fast_board(mode)
     assert installs(board, image(board, 0, "2.0.0"), image(board, 0, "1.0.0"))[1]
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_revert_is_no_downgrade(mode: BootMode) -> None:
+def test_revert_is_no_downgrade(mode: SwapMode) -> None:
     """Not even when power is lost while it begins."""
     board = fast_board(mode).with_options({"BOOT_DOWNGRADE_VERSION": 1})
     old, new = image(board, 0, "1.0.0"), image(board, 0, "2.0.0")
@@ -240,7 +239,7 @@ def test_revert_is_no_downgrade(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_downgrade_by_counter(mode: BootMode) -> None:
+def test_downgrade_by_counter(mode: SwapMode) -> None:
     board = fast_board(mode).with_options({"BOOT_DOWNGRADE_COUNTER": 1})
 
     def with_counter(version: str, counter: int | None) -> Image:
@@ -290,8 +289,8 @@ def reboot(flash: Flash) -> object:
     return boot
 
 
-@pytest.mark.parametrize("mode", [BootMode.SCRATCH, BootMode.OVERWRITE_ONLY])
-def test_lower_counter(mode: BootMode) -> None:
+@pytest.mark.parametrize("mode", [SwapMode.SCRATCH, SwapMode.OVERWRITE_ONLY])
+def test_lower_counter(mode: SwapMode) -> None:
     board = fast_board(mode).with_options(ROLLBACK)
     flash = Flash(board).primary(counted(board, "1.0.0", 30))
     assert reboot(flash).started is not None
@@ -305,7 +304,7 @@ def test_lower_counter(mode: BootMode) -> None:
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_counter_of_a_tested_image(mode: BootMode) -> None:
+def test_counter_of_a_tested_image(mode: SwapMode) -> None:
     board = fast_board(mode).with_options(ROLLBACK)
     flash = Flash(board).primary(counted(board, "1.0.0", 1))
     reboot(flash)
@@ -318,11 +317,11 @@ def test_counter_of_a_tested_image(mode: BootMode) -> None:
     assert stored(flash) == 7
 
 
-@pytest.mark.parametrize("mode", [BootMode.MOVE, *COPYING])
-def test_counter_of_a_permanent_update(mode: BootMode) -> None:
+@pytest.mark.parametrize("mode", [SwapMode.MOVE, *COPYING])
+def test_counter_of_a_permanent_update(mode: SwapMode) -> None:
     board = fast_board(mode).with_options(ROLLBACK)
     flash = Flash(board).primary(counted(board, "1.0.0", 1))
-    request(flash.secondary(counted(board, "2.0.0", 7)), permanent=mode is BootMode.MOVE)
+    request(flash.secondary(counted(board, "2.0.0", 7)), permanent=mode is SwapMode.MOVE)
     reboot(flash)
     assert versions(flash) == ("2.0.0",)
     assert stored(flash) == 7
@@ -330,7 +329,7 @@ def test_counter_of_a_permanent_update(mode: BootMode) -> None:
 
 def test_counters_of_two_images_survive_full_sectors_and_power_cuts() -> None:
     """Records of both sectors are used up; a cut at any operation leaves the old counter or the new one."""
-    board = fast_board(BootMode.SCRATCH, 2).with_options(ROLLBACK)
+    board = fast_board(SwapMode.SCRATCH, 2).with_options(ROLLBACK)
     end = BOOTLOADER.address + BOOTLOADER.size
 
     def record(counter: int, number: int) -> bytes:
@@ -360,7 +359,7 @@ def test_counters_of_two_images_survive_full_sectors_and_power_cuts() -> None:
 
 
 def test_trailer_of_a_plain_image_is_not_needed_for_counting() -> None:
-    board = fast_board(BootMode.SCRATCH).with_options(ROLLBACK)
+    board = fast_board(SwapMode.SCRATCH).with_options(ROLLBACK)
     flash = Flash(board).primary(counted(board, "1.0.0", 4))
     put_trailer(flash, board.areas[0][0], image_ok=1, copy_done=1)
     reboot(flash)

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.emulator import Machine, Operation, OperationKind
 from harness.firmware import (
-    BootMode,
     Component,
     Elf,
     FirmwareLayout,
@@ -21,6 +20,7 @@ from harness.firmware import (
     bootloader_program,
     compile_program,
 )
+from harness.mcuboot import SwapMode
 
 from .contract import magic
 from .rig import FAST, HEADER, SWAPPING, key_pair, make_image
@@ -32,9 +32,9 @@ END = SCRATCH + 3 * SECTOR
 TEST, REVERT, PERMANENT = "test", "revert", "permanent"
 
 
-def layout(mode: BootMode) -> FirmwareLayout:
-    primary = Region(SLOTS, (6 + (mode is BootMode.MOVE)) * SECTOR)
-    secondary = Region(primary.address + primary.size, (6 + (mode is BootMode.OFFSET)) * SECTOR)
+def layout(mode: SwapMode) -> FirmwareLayout:
+    primary = Region(SLOTS, (6 + (mode is SwapMode.MOVE)) * SECTOR)
+    secondary = Region(primary.address + primary.size, (6 + (mode is SwapMode.OFFSET)) * SECTOR)
     public = key_pair().public_key()
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return FirmwareLayout(
@@ -42,7 +42,7 @@ def layout(mode: BootMode) -> FirmwareLayout:
         soc="stm32l475",
         ram=Region(0x20000000, 0x18000),
         bootloader=Region(BASE, SLOTS - BASE),
-        scratch=Region(SCRATCH, END - SCRATCH) if mode is BootMode.SCRATCH else None,
+        scratch=Region(SCRATCH, END - SCRATCH) if mode is SwapMode.SCRATCH else None,
         storage=Region(BASE + 0xFC000, 4 * SECTOR),
         components=[Component("app", 0, primary, secondary)],
         mode=mode,
@@ -70,7 +70,7 @@ class Boot:
 class Chip:
     """One bootloader build on an emulated chip."""
 
-    def __init__(self, mode: BootMode) -> None:
+    def __init__(self, mode: SwapMode) -> None:
         self.layout = layout(mode)
         program = bootloader_program(self.layout, options=FAST)
         self.machine = Machine("stm32l475")
@@ -98,7 +98,7 @@ class Chip:
         """The flash right before the boot that carries out this kind of update."""
         primary, secondary = self.layout.components[0].primary, self.layout.components[0].secondary
         flash = bytearray(b"\xff" * (END - SLOTS))
-        shift = SECTOR * (self.layout.mode is BootMode.OFFSET)
+        shift = SECTOR * (self.layout.mode is SwapMode.OFFSET)
         end = secondary.address + secondary.size - SLOTS
         for at, content in (
             (0, make_image(primary, "1.0.0", total=2600, sparse=True).data),
@@ -112,7 +112,7 @@ class Chip:
 
 
 @cache
-def chip(mode: BootMode) -> Chip:
+def chip(mode: SwapMode) -> Chip:
     return Chip(mode)
 
 
@@ -145,7 +145,7 @@ def cuts(chip: Chip, kind: str, seeds: tuple[int, ...]) -> Iterator[tuple[int, O
 
 @pytest.mark.parametrize("kind", [TEST, REVERT, PERMANENT])
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_torn_flags_at_the_end_do_not_stop_it(mode: BootMode, kind: str) -> None:
+def test_torn_flags_at_the_end_do_not_stop_it(mode: SwapMode, kind: str) -> None:
     """A half written flag cannot be completed: it counts as written."""
     target = chip(mode)
     seen = 0
@@ -164,7 +164,7 @@ def test_torn_flags_at_the_end_do_not_stop_it(mode: BootMode, kind: str) -> None
 
 
 @pytest.mark.parametrize("mode", SWAPPING)
-def test_cuts_everywhere(mode: BootMode) -> None:
+def test_cuts_everywhere(mode: SwapMode) -> None:
     target = chip(mode)
     for left, operation, flash in cuts(target, TEST, (1, 2, 6)):
         if (left * 7 + operation.size) % 4 == 0:

@@ -11,17 +11,15 @@ from typing import Any, get_args, get_origin
 
 import click
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel
 
 from harness import BuildError, pytest_plugin
 from harness.boards import Board, BoardFile, find_board, shipped_boards
 from harness.devices import DeviceSettings
 from harness.emulator import DiagnosticKind, Machine, Master, OperationKind, ResetKind, StopCause, soc_names
-from harness.firmware import firmware_layout
-from harness.mcuboot import PublicKey, SwapMode
-from harness.updates import ImageFactory, Verdict
+from harness.firmware import bootloader_layout
+from harness.mcuboot import SwapMode
+from harness.updates import Verdict
 
 from .markdown import DOCS, ROOT, anchors, documents, links, prose, table, ticked
 
@@ -148,7 +146,7 @@ def test_every_swap_mode_is_described_with_what_the_reference_boot_loader_knows(
     assert list(rows) == [mode.value for mode in SwapMode]
     for mode in SwapMode:
         try:
-            firmware_layout(_changed(swap_mode=mode))
+            bootloader_layout(_changed(swap_mode=mode))
             known = "yes"
         except BuildError:
             known = "no"
@@ -324,28 +322,3 @@ def test_every_scenario_has_a_test_or_a_reason() -> None:
     ]
     assert len(rows) > 35
     assert not empty
-
-
-# what the documentation says does not work: the sentence goes when it does
-
-
-def _only_ed25519() -> bool:
-    board = find_board("nrf52840dk")
-    other = ec.generate_private_key(ec.SECP256R1()).public_key()
-    key = PublicKey.from_pem(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    try:
-        ImageFactory(Board(board.file, board.content, key, board.signing_key)).make("app", "1.0.0")
-    except BuildError:
-        return True
-    return False
-
-
-LIMITS: dict[str, Callable[[], bool]] = {
-    "It is built for Ed25519 keys only.": _only_ed25519,
-}
-
-
-@pytest.mark.parametrize("sentence", LIMITS)
-def test_limits_are_told_as_long_as_they_are_there(sentence: str) -> None:
-    text = re.sub(r"\s+", " ", "\n".join(prose(path) for path in documents()))
-    assert (sentence in text) == LIMITS[sentence]()

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from harness._errors import BuildError
-from harness.firmware import BootMode, NativeClient, native_client_program
+from harness.firmware import NativeClient, native_client_program
+from harness.mcuboot import SwapMode
 from harness.protocols import (
     Delivery,
     FirmwareUpdate,
@@ -101,7 +102,7 @@ def test_object_5_goes_on_where_it_was(start):
 
 def test_time_can_run_faster(start):
     """A pull that does not go on ends after five minutes of the device's time."""
-    rig = start(speed=1000)
+    rig = start(speed=250)
     model = rig.components[1]
     publication = rig.server.publish(model_image("2.0.0"), max_block_size=64)
     publication.hold(after=3)
@@ -135,7 +136,7 @@ def test_wrong_use_is_explained(tmp_path, arguments, said):
 
 
 def test_only_one_kind_of_boot_loader_is_stood_in_for():
-    other = dataclasses.replace(LAYOUT, mode=BootMode.OVERWRITE_ONLY)
+    other = dataclasses.replace(LAYOUT, mode=SwapMode.OVERWRITE_ONLY)
     with pytest.raises(BuildError, match="no stand-in for a boot loader"):
         native_client_program(other)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from intelhex import IntelHex
 
-from harness import BoardError, ImageError
+from harness import BoardError, BuildError, ImageError
 from harness.boards import Board, find_board
 from harness.firmware import Behaviour, Elf, bootloader_program, compile_program, firmware_layout
 from harness.mcuboot import FlashView, Image, SignatureVerdict, SigningKey, Version, verify_signature
@@ -44,6 +47,29 @@ def test_image_is_signed_for_its_board(component: str):
     assert parsed.version == Version(1, 2, 3, 4)
     assert verify_signature(parsed, (factory().board.public_key,)).verdict is SignatureVerdict.VALID
     assert image.digest == hashlib.sha256(image.data).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["ecdsa-p256", "rsa-2048"])
+def test_other_keys_need_a_bootloader_of_ones_own(tmp_path: Path, kind: str):
+    key: Any = (
+        rsa.generate_private_key(65537, 2048)
+        if kind == "rsa-2048"
+        else ec.generate_private_key(ec.SECP256R1())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "private.pem").write_bytes(private)
+    (tmp_path / "public.pem").write_bytes(public)
+    file = board_file(tmp_path)
+    text = file.read_text(encoding="utf-8")
+    keys = f"type: {kind}\n    public_key: public.pem\n    private_key: private.pem\n"
+    file.write_text(re.sub(r"type: ed25519\n.*\n.*\n", keys, text), encoding="utf-8")
+    board = find_board(str(file))
+    with pytest.raises(BuildError, match="checks Ed25519 signatures only"):
+        ImageFactory(board).bootloader()
+    for component in ("app", "model"):
+        image = Image.parse(ImageFactory(board).make(component, "1.2.3").data)
+        assert verify_signature(image, (board.public_key,)).verdict is SignatureVerdict.VALID
 
 
 def test_component_by_name_number_or_itself():
