@@ -40,7 +40,7 @@ static void complete_request(void) {
         any = true;
         if (!installed(i)) {
             again = true;
-            possible = possible && still_downloaded(i) && trailer_set_pending(i, false);
+            possible = possible && still_downloaded(i) && trailer_set_pending(i, components[i].permanent);
         }
         components[i].phase = PHASE_HANDED_OVER;
     }
@@ -146,9 +146,11 @@ void after_boot(bool healthy) {
         update_store();
 }
 
-void after_boot_confirmed(unsigned component) {
+bool after_boot_confirm(unsigned component) {
+    if (!trailer_confirm(component))
+        return false;
     if (components[component].state != UPDATE_UPDATING || !installed(component))
-        return;
+        return true;
     conclude(component, RESULT_SUCCESS);
-    update_store();
+    return update_store();
 }

@@ -10,7 +10,7 @@ void after_boot(bool healthy);
 /* Confirm the images in use; false if the flash does not take it. */
 bool after_boot_confirm_all(void);
 
-/* Somebody confirmed a component by hand: if its update waited for that, it has succeeded. */
-void after_boot_confirmed(unsigned component);
+/* Somebody confirms a component: if its update waited for that, it has succeeded. False if the flash does not take it. */
+bool after_boot_confirm(unsigned component);
 
 #endif

@@ -40,3 +40,17 @@ bool base64_decode(struct base64 *base64, const uint8_t *from, size_t from_size,
 }
 
 bool base64_complete(const struct base64 *base64) { return base64->digits == 0; }
+
+size_t base64_encode(const uint8_t *from, size_t size, uint8_t *to) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t *end = to;
+    for (size_t at = 0; at < size; at += GROUP - 1) {
+        const size_t there = size - at < GROUP - 1 ? size - at : GROUP - 1;
+        uint32_t bits = 0;
+        for (size_t i = 0; i < GROUP - 1; i++)
+            bits = bits << 8 | (i < there ? from[at + i] : 0u);
+        for (size_t i = 0; i < GROUP; i++)
+            *end++ = i <= there ? (uint8_t)digits[bits >> (18 - 6 * i) & 63] : '=';
+    }
+    return (size_t)(end - to);
+}

@@ -15,6 +15,10 @@ struct base64 {
 /* Decode a piece; `to` needs room for 3/4 of it and two bytes more. False if it is no base64. */
 bool base64_decode(struct base64 *base64, const uint8_t *from, size_t from_size, uint8_t *to, size_t *to_size);
 
+/* Characters that so many bytes take, and encoding them; returns how many there are. */
+#define BASE64_SIZE(bytes) (((bytes) + 2) / 3 * 4)
+size_t base64_encode(const uint8_t *from, size_t size, uint8_t *to);
+
 /* Whether the last group was whole. */
 bool base64_complete(const struct base64 *base64);
 

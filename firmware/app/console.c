@@ -11,6 +11,7 @@
 #include "platform.h"
 #include "record.h"
 #include "slots.h"
+#include "smp.h"
 #include "trailer.h"
 
 enum { LINE_MAX = 120, WORDS_MAX = 4, TEXT_MAX = 200 };
@@ -45,12 +46,12 @@ static void say_number(const char *name, uint32_t number) {
 static const char *const flag_names[] = {"unset", "set", "bad"};
 static const char *const magic_names[] = {"unset", "good", "bad"};
 
-static void say_slot(unsigned component, const char *name, struct area slot, uint32_t image_address) {
+static void say_slot(unsigned component, const char *name, struct area slot) {
     const struct trailer trailer = trailer_read(slot);
     struct image image;
     say(component_name(component));
     say(name);
-    if (image_open(&image, image_address, slot.size)) {
+    if (slot_open(component, slot, &image)) {
         text_add_version(&out, image.version);
         say_number(" size ", image.size);
     } else {
@@ -74,12 +75,8 @@ typedef const char *command(char *const words[], unsigned count);
 static const char *do_slots(char *const words[], unsigned count) {
     (void)words, (void)count;
     for (unsigned i = 0; i < COMPONENTS; i++) {
-        const struct area primary = slot_primary(i), secondary = slot_secondary(i);
-        /* In offset mode an update lies one sector up, and the image that it replaced at the start. */
-        struct image image;
-        const uint32_t up = secondary.address + (BOOT_OFFSET ? FLASH_SECTOR_SIZE : 0);
-        say_slot(i, " primary ", primary, primary.address);
-        say_slot(i, " secondary ", secondary, image_open(&image, up, secondary.size) ? up : secondary.address);
+        say_slot(i, " primary ", slot_primary(i));
+        say_slot(i, " secondary ", slot_secondary(i));
     }
     return NULL;
 }
@@ -138,10 +135,7 @@ static const char *do_confirm(char *const words[], unsigned count) {
     const char *problem = find_component(words[1], &component);
     if (problem)
         return problem;
-    if (!trailer_confirm(component))
-        return "the trailer does not take it";
-    after_boot_confirmed(component);
-    return NULL;
+    return after_boot_confirm(component) ? NULL : "the trailer does not take it";
 }
 
 static const char *do_reset(char *const words[], unsigned count) {
@@ -188,6 +182,12 @@ static const char *do_stats(char *const words[], unsigned count) {
     say_number(" repeated ", coap->repeated);
     say_number(" timed_out ", coap->timed_out);
     say_number(" resets ", coap->resets);
+    end_line();
+    say_number("smp: requests ", smp_counts()->requests);
+    say_number(" refused ", smp_counts()->refused);
+    say_number(" malformed ", link_smp_state()->counts.malformed + smp_counts()->malformed);
+    say_number(" checksum ", link_smp_state()->counts.checksum);
+    say_number(" oversized ", link_smp_state()->counts.oversized);
     end_line();
     say_number("storage: records ", record_sequence());
     end_line();

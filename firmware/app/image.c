@@ -69,21 +69,25 @@ const uint8_t *image_digest(const struct image *image) {
     return find_entry(plain_area(image), TLV_SHA256, 0, DIGEST_SIZE);
 }
 
+void image_hash(uint32_t address, uint32_t size, uint8_t digest[DIGEST_SIZE]) {
+    struct sha256 hash;
+    sha256_start(&hash);
+    while (size) {
+        const uint32_t step = size < HASH_STEP ? size : HASH_STEP;
+        sha256_add(&hash, flash_at(address), step);
+        platform_alive();
+        address += step;
+        size -= step;
+    }
+    sha256_finish(&hash, digest);
+}
+
 bool image_intact(const struct image *image) {
     const uint8_t *wanted = image_digest(image);
     if (!wanted)
         return false;
     uint8_t digest[DIGEST_SIZE];
-    struct sha256 hash;
-    sha256_start(&hash);
-    for (uint32_t at = image->address, left = plain_area(image) - at; left;) {
-        const uint32_t step = left < HASH_STEP ? left : HASH_STEP;
-        sha256_add(&hash, flash_at(at), step);
-        platform_alive();
-        at += step;
-        left -= step;
-    }
-    sha256_finish(&hash, digest);
+    image_hash(image->address, plain_area(image) - image->address, digest);
     return equal(digest, wanted, sizeof digest);
 }
 

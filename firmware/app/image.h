@@ -49,6 +49,9 @@ const uint8_t *image_payload(const struct image *image);
 const uint8_t *image_digest(const struct image *image);
 bool image_intact(const struct image *image);
 
+/* SHA-256 of what lies in flash; takes care of the watchdog. */
+void image_hash(uint32_t address, uint32_t size, uint8_t digest[DIGEST_SIZE]);
+
 /* The dependency of this number, counted from 0; false if there are not so many. */
 bool image_dependency(const struct image *image, unsigned number, struct dependency *dependency);
 

@@ -142,17 +142,18 @@ static uint8_t read_arguments(const char *arguments, size_t size, unsigned asked
  * The record goes first. If power fails between the marks, the next start finds the phase
  * UPDATING and completes them; from HANDED_OVER on the boot loader's decision counts.
  */
-static bool hand_over(uint32_t set) {
+static bool hand_over(uint32_t set, bool permanent) {
     for (unsigned i = 0; i < COMPONENTS; i++) {
         if (!(set & bit(i)))
             continue;
         components[i].phase = PHASE_UPDATING;
+        components[i].permanent = permanent;
         update_become(i, UPDATE_UPDATING, RESULT_INITIAL);
     }
     bool good = update_store();
     for (unsigned i = 0; i < COMPONENTS && good; i++)
         if (set & bit(i))
-            good = trailer_set_pending(i, DEFECT(asks_for_good, true, false));
+            good = trailer_set_pending(i, DEFECT(asks_for_good, true, permanent));
     for (unsigned i = 0; i < COMPONENTS; i++)
         if (set & bit(i))
             components[i].phase = PHASE_HANDED_OVER;
@@ -183,9 +184,16 @@ uint8_t install_execute(unsigned component, const char *arguments, size_t size, 
     set = bit(component) | DEFECT(ignores_instances, install_linked(component), set);
     if (!dependencies_met(component, set))
         return COAP_CHANGED; /* the request was legal; state and result tell the rest */
-    if (hand_over(set))
+    if (hand_over(set, false))
         restart_soon();
     else
         give_up(set);
     return COAP_CHANGED;
+}
+
+bool install_request(unsigned component, bool permanent) {
+    const bool good = hand_over(bit(component), permanent);
+    if (!good)
+        give_up(bit(component));
+    return good;
 }

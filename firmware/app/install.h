@@ -16,4 +16,10 @@ uint32_t install_conflicting(unsigned component);
  */
 uint8_t install_execute(unsigned component, const char *arguments, size_t size, bool single);
 
+/*
+ * Ask the boot loader for one component that is downloaded, on trial or for good, and leave the reset to
+ * whoever asked: dependencies may still come. False if the flash does not take it.
+ */
+bool install_request(unsigned component, bool permanent);
+
 #endif

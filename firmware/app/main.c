@@ -1,4 +1,4 @@
-/* The reference application: updates itself and its data images over LwM2M on one serial line. */
+/* The reference application: updates itself and its data images over LwM2M or SMP on one serial line. */
 #include "after_boot.h"
 #include "behaviour.h"
 #include "coap.h"

@@ -171,3 +171,12 @@ bool package_valid(unsigned component, struct image *image) {
     return image_open(image, image_for_update(component), slot_image_limit(component)) &&
            right_kind(component, image) && image_intact(image);
 }
+
+/* The trailer first, as in package_begin(). */
+bool package_erase(unsigned component) {
+    const struct area slot = slot_for_update(component);
+    bool good = true;
+    for (uint32_t at = slot.address + slot.size; at > slot.address; at -= FLASH_SECTOR_SIZE)
+        good = erase(at - FLASH_SECTOR_SIZE) && good;
+    return good;
+}

@@ -19,6 +19,9 @@ enum update_result package_write(const uint8_t *data, size_t size);
 /* All is there: check it. Returns RESULT_INITIAL and the image, or what is wrong. */
 enum update_result package_finish(struct image *image);
 
+/* Erase all of the slot for updates; false if the flash does not take it. */
+bool package_erase(unsigned component);
+
 /* Whether the slot for updates of a component holds an image that package_finish() would accept. */
 bool package_valid(unsigned component, struct image *image);
 

@@ -38,4 +38,7 @@ bool flash_erase_sector(uint32_t address);
 /* Send one CoAP message to the one peer there is. */
 void link_send(const uint8_t *message, size_t size);
 
+/* Send one SMP message to whoever asked last. */
+void link_send_smp(const uint8_t *message, size_t size);
+
 #endif

@@ -7,6 +7,7 @@
 #include "platform.h"
 #include "push.h"
 #include "registration.h"
+#include "upload.h"
 #include "uri.h"
 
 enum { LARGEST_EXPONENT = 6, RESTARTS_MAX = 3 };
@@ -166,7 +167,7 @@ static void start_next(void) {
     for (int i = 0; i < COMPONENTS; i++)
         if (components[i].pulls && (next < 0 || (int32_t)(components[i].turn - components[next].turn) < 0))
             next = i;
-    if (next >= 0 && !push_active())
+    if (next >= 0 && !push_active() && !upload_active())
         start((unsigned)next);
 }
 

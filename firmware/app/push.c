@@ -5,6 +5,7 @@
 #include "package.h"
 #include "platform.h"
 #include "pull.h"
+#include "upload.h"
 
 static struct {
     bool active;
@@ -39,7 +40,7 @@ static bool is_reset(struct block block, const uint8_t *data, size_t size, bool 
 static uint8_t refusal(unsigned component) {
     switch (components[component].state) {
     case UPDATE_IDLE:
-        return push.active || pull_pending() ? COAP_NOT_ALLOWED : 0;
+        return push.active || upload_active() || pull_pending() ? COAP_NOT_ALLOWED : 0;
     case UPDATE_DOWNLOADED:
         return COAP_BAD_REQUEST;
     case UPDATE_UPDATING:

@@ -72,6 +72,13 @@ uint32_t image_for_update(unsigned component) {
     return slot_for_update(component).address + (BOOT_OFFSET ? FLASH_SECTOR_SIZE : 0);
 }
 
+/* In offset mode an update lies one sector up, and the image that it replaced at the start. */
+bool slot_open(unsigned component, struct area slot, struct image *image) {
+    const bool raised = slot.address == slot_for_update(component).address;
+    return (raised && image_open(image, image_for_update(component), slot_image_limit(component))) ||
+           image_open(image, slot.address, slot.size);
+}
+
 /* Status entries: one for each sector and step, and only three in the trailer of the scratch area. */
 enum { STEPS = BOOT_OFFSET ? 2 : 3, SCRATCH_ENTRIES = 3, STATUS = BOOT_MAX_SECTORS * STEPS * FLASH_WRITE_ALIGNMENT };
 

@@ -44,6 +44,10 @@ struct area slot_secondary(unsigned component);
 uint32_t image_in_use(unsigned component);
 uint32_t image_for_update(unsigned component);
 
+/* Read the image in one of a component's slots; false if there is none. */
+struct image;
+bool slot_open(unsigned component, struct area slot, struct image *image);
+
 /* Most bytes of an image, header to end of TLVs, that the boot loader will take. */
 uint32_t slot_image_limit(unsigned component);
 

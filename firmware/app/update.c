@@ -7,6 +7,7 @@
 #include "pull.h"
 #include "push.h"
 #include "record.h"
+#include "upload.h"
 
 struct component components[COMPONENTS];
 struct resumption update_resumption;
@@ -15,7 +16,7 @@ struct resumption update_resumption;
 enum { RECORD_FORMAT = 1, NOTHING_PULLS = 0xFF };
 
 struct kept_component {
-    uint8_t phase, result, severity, reserved;
+    uint8_t phase, result, severity, permanent;
     uint32_t defer_period;
     uint8_t major, minor;
     uint16_t revision;
@@ -43,9 +44,10 @@ void update_load(void) {
     for (unsigned i = 0; i < COMPONENTS; i++) {
         const struct kept_component *from = &kept.components[i];
         struct component *to = &components[i];
-        to->phase = from->phase <= PHASE_HANDED_OVER ? from->phase : PHASE_IDLE;
+        to->phase = from->phase <= PHASE_UPLOADING ? from->phase : PHASE_IDLE;
         to->result = from->result;
         to->severity = from->severity;
+        to->permanent = from->permanent == 1;
         to->defer_period = from->defer_period;
         to->version = (struct version){from->major, from->minor, from->revision, from->build};
         memcpy(to->digest, from->digest, DIGEST_KEPT);
@@ -68,6 +70,7 @@ bool update_store(void) {
         struct kept_component *to = &kept.components[i];
         to->phase = from->phase;
         to->severity = from->severity;
+        to->permanent = from->permanent;
         to->defer_period = from->defer_period;
         /* Of the results only those of updates outlive a reset. */
         if (from->state == UPDATE_IDLE && (from->result == RESULT_SUCCESS || from->result == RESULT_UPDATE_FAILED))
@@ -81,6 +84,8 @@ bool update_store(void) {
             kept.pulling = (uint8_t)i;
             uri_size = text_length(from->uri) + 1;
             memcpy(kept.uri, from->uri, uri_size);
+        }
+        if (from->phase == PHASE_PULLING || from->phase == PHASE_UPLOADING) {
             kept.etag_size = update_resumption.etag_size;
             memcpy(kept.etag, update_resumption.etag, sizeof kept.etag);
         }
@@ -130,6 +135,7 @@ void update_download_failed(unsigned component, enum update_result result) {
 
 static void drop(unsigned component, enum update_result result) {
     push_abort(component);
+    upload_abort(component);
     pull_abort(component);
     components[component].uri[0] = 0;
     if (DEFECT(cancel_not_recorded, true, false))
@@ -192,5 +198,6 @@ uint8_t update_set_defer_period(unsigned component, int32_t seconds) {
 
 void update_poll(uint32_t now) {
     push_poll(now);
+    upload_poll(now);
     pull_poll(now);
 }

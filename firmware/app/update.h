@@ -1,7 +1,7 @@
 /*
  * The state machine of firmware updates: objects 33629 (Advanced Firmware Update, version 1.0) and 5,
  * which is another view of component 0. update.c keeps states and the record in flash; images come
- * in through push.c and pull.c into package.c, install.c hands them to the boot loader, and
+ * in through push.c, pull.c and upload.c into package.c, install.c hands them to the boot loader, and
  * after_boot.c finds out what became of them.
  */
 #ifndef UPDATE_H
@@ -36,12 +36,14 @@ enum update_phase {
     PHASE_DOWNLOADED,
     PHASE_UPDATING,    /* the boot loader is about to be asked */
     PHASE_HANDED_OVER, /* it has been asked */
+    PHASE_UPLOADING,   /* over SMP, to be resumed */
 };
 
 enum { URI_MAX = 255, DIGEST_KEPT = 8, SEVERITY_MANDATORY = 1, SEVERITY_MAX = 2, RESUMED_ETAG_MAX = 8 };
 
 struct component {
     uint8_t state, result, phase, severity;
+    bool permanent;                  /* the boot loader is asked to keep the update without a trial */
     uint32_t defer_period;           /* resource 13; this device has nobody who would put an update off */
     uint32_t changed_at;             /* resource 12 */
     uint32_t conflicts;              /* components that made the last Update fail, as bits */
@@ -82,7 +84,7 @@ uint8_t update_set_defer_period(unsigned component, int32_t seconds);
 /* Resource 12 counts seconds since the start: there is no clock. */
 void update_poll(uint32_t now);
 
-/* What a pull needs after a reboot: the tag of the resource it has begun to fetch. */
+/* What a download needs after a reboot: the tag of the resource, or the beginning of the SHA-256 that was told. */
 struct resumption {
     uint8_t etag_size, etag[RESUMED_ETAG_MAX];
 };

@@ -348,4 +348,19 @@
 #define DEFECT_version_of_other_slot 0
 #endif
 
+/* application: takes each piece of an SMP upload for the next one, whatever its offset */
+#ifndef DEFECT_smp_offset_ignored
+#define DEFECT_smp_offset_ignored 0
+#endif
+
+/* application: answers an SMP confirm, and writes nothing */
+#ifndef DEFECT_smp_confirm_not_written
+#define DEFECT_smp_confirm_not_written 0
+#endif
+
+/* application: puts each SMP upload into the slot of image 0 */
+#ifndef DEFECT_smp_image_number_ignored
+#define DEFECT_smp_image_number_ignored 0
+#endif
+
 #endif

@@ -82,7 +82,7 @@ class NativeClient:
     """A running client. It keeps its flash in a file, and starts itself anew when it resets.
 
     ``server`` is a URI with a numeric address, ``speed`` how much faster than the clock time
-    passes for it. Use `with`, or `start` and `stop`; `stop` is like a power cut.
+    passes for it; with ``smp_port`` it speaks SMP on that UDP port of 127.0.0.1 as well. Use `with`, or `start` and `stop`; `stop` is like a power cut.
     """
 
     program: Path
@@ -91,6 +91,7 @@ class NativeClient:
     identity: str = "0011223344556677"
     speed: int = 1
     port: int = 0
+    smp_port: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -99,6 +100,7 @@ class NativeClient:
         return [
             *(str(self.program), "--server", self.server, "--flash", str(self.flash)),
             *("--id", self.identity, "--speed", str(self.speed), "--port", str(self.port)),
+            *("--smp-port", str(self.smp_port)),
         ]
 
     def install(self, content: Mapping[int, bytes]) -> None:

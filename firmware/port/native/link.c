@@ -1,4 +1,7 @@
-/* CoAP in datagrams to and from one server; the console is standard input and output. */
+/*
+ * CoAP in datagrams to and from one server, SMP in datagrams from anybody on this machine; the console is
+ * standard input and output.
+ */
 #include "link.h"
 
 #include <arpa/inet.h>
@@ -16,12 +19,16 @@
 #include "console.h"
 #include "native.h"
 #include "platform.h"
+#include "smp.h"
 
 enum { INPUT = 0, OUTPUT = 1 };
 
 static struct slipmux line; /* for its counts: there is no line */
 static uint32_t sent;
-static int peer = -1;
+static int peer = -1, smp = -1;
+static struct sockaddr_storage smp_client;
+static socklen_t smp_client_size;
+static struct smp_frames smp_lines; /* for its counts: there are no lines */
 static bool input_open = true;
 
 static struct addrinfo *find(const char *uri) {
@@ -58,6 +65,16 @@ static void bind_port(int family) {
         native_fail("cannot use the UDP port %u", native.port);
 }
 
+static void open_smp(void) {
+    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(native.smp_port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    smp = socket(AF_INET, SOCK_DGRAM, 0);
+    if (smp < 0 || bind(smp, (const struct sockaddr *)&own, sizeof own))
+        native_fail("cannot use the UDP port %u", native.smp_port);
+    if (fcntl(smp, F_SETFL, O_NONBLOCK) || fcntl(smp, F_SETFD, FD_CLOEXEC))
+        native_fail("cannot set up the socket");
+}
+
 void native_open_link(void) {
     struct addrinfo *server = find(native.server);
     peer = socket(server->ai_family, SOCK_DGRAM, 0);
@@ -69,6 +86,24 @@ void native_open_link(void) {
     if (fcntl(peer, F_SETFL, O_NONBLOCK) || fcntl(peer, F_SETFD, FD_CLOEXEC))
         native_fail("cannot set up the socket");
     freeaddrinfo(server);
+    if (native.smp_port)
+        open_smp();
+}
+
+void link_send_smp(const uint8_t *message, size_t size) {
+    while (sendto(smp, message, size, 0, (struct sockaddr *)&smp_client, smp_client_size) < 0 && errno == EINTR) {}
+}
+
+const struct smp_frames *link_smp_state(void) { return &smp_lines; }
+
+static bool poll_smp(void) {
+    uint8_t message[SMP_BUFFER];
+    smp_client_size = sizeof smp_client;
+    const ssize_t size =
+        smp < 0 ? -1 : recvfrom(smp, message, sizeof message, 0, (struct sockaddr *)&smp_client, &smp_client_size);
+    if (size >= 0)
+        smp_receive(message, (size_t)size);
+    return size >= 0;
 }
 
 void link_send(const uint8_t *message, size_t size) {
@@ -97,7 +132,7 @@ bool link_poll(void) {
     read_console();
     const ssize_t size = recv(peer, message, sizeof message, 0);
     if (size < 0)
-        return false; /* nothing there, or a refusal of a server that is away for a moment */
+        return poll_smp(); /* nothing there, or a refusal of a server that is away for a moment */
     if (size > MESSAGE_MAX)
         line.counts.oversized++;
     else {
@@ -108,8 +143,9 @@ bool link_poll(void) {
 }
 
 bool native_wait(int milliseconds) {
-    struct pollfd ready[] = {{.fd = peer, .events = POLLIN}, {.fd = INPUT, .events = POLLIN}};
-    return poll(ready, input_open ? 2 : 1, milliseconds) > 0;
+    struct pollfd ready[] = {
+        {.fd = peer, .events = POLLIN}, {.fd = smp, .events = POLLIN}, {.fd = input_open ? INPUT : -1, .events = POLLIN}};
+    return poll(ready, sizeof ready / sizeof *ready, milliseconds) > 0;
 }
 
 const struct slipmux *link_state(void) { return &line; }

@@ -52,6 +52,8 @@ static void read_option(const char *name, const char *value) {
         native.speed = number(name, value, 10000);
     else if (!strcmp(name, "--port"))
         native.port = (uint16_t)number(name, value, UINT16_MAX);
+    else if (!strcmp(name, "--smp-port"))
+        native.smp_port = (uint16_t)number(name, value, UINT16_MAX);
     else if (!strcmp(name, "--cause"))
         native.cause = number(name, value, UINT8_MAX);
     else

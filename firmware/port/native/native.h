@@ -11,6 +11,7 @@ struct options {
     uint8_t id[8];
     uint32_t speed; /* how much faster than the clock time passes */
     uint16_t port;  /* local UDP port, 0 for any */
+    uint16_t smp_port; /* UDP port of 127.0.0.1 for SMP, 0 for none */
     uint32_t cause; /* why it starts: enum port_reset_cause */
     char **arguments;
 };
