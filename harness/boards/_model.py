@@ -121,8 +121,8 @@ class SerialPort(Section):
     """What it is called by."""
     baud: Annotated[int, Field(ge=300, le=20_000_000)]
     usb: Usb | None = None
-    carries: Annotated[list[Literal["console", "slipmux"]], Field(min_length=1)]
-    """Protocols on this port; both share it as slipmux frames them apart."""
+    carries: Annotated[list[Literal["console", "slipmux", "smp"]], Field(min_length=1)]
+    """Protocols on this port; all can share it: slipmux has frames, SMP has marked lines."""
 
 
 class BoardFile(Section):
@@ -136,7 +136,7 @@ class BoardFile(Section):
     components: Annotated[list[Component], Field(min_length=1)]
     """Image numbers count from 0 without gaps."""
     serial: list[SerialPort] = []
-    protocols: list[Literal["lwm2m"]] = []
+    protocols: list[Literal["lwm2m", "smp"]] = []
     """Protocols over which updates can travel."""
     emulator: Name | None = None
     """Model of the built-in emulator that stands for this board."""

@@ -127,7 +127,7 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
     )
     lines = list(process.entry.serial.values())
     ports = {
-        serial.role: stack.enter_context(SerialPort(url, baud=serial.baud, name=serial.role))
+        serial.role: stack.enter_context(SerialPort(url, baud=serial.baud, name=serial.role, smp="smp" in serial.carries))
         for serial, url in zip(board.serial, lines, strict=False)
     }
     debug = stack.enter_context(
@@ -156,7 +156,10 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
     ports = {
         serial.role: stack.enter_context(
             SerialPort(
-                settings.ports.get(serial.role) or _port_of(serial), baud=serial.baud, name=serial.role
+                settings.ports.get(serial.role) or _port_of(serial),
+                baud=serial.baud,
+                name=serial.role,
+                smp="smp" in serial.carries,
             )
         )
         for serial in board.serial

@@ -10,6 +10,7 @@ from .._errors import CapabilityMissing
 from ..boards import Board
 from ..emulator import Operation
 from ..mcuboot import BootSettings, FlashReport, FlashView
+from ..protocols.links import FrameLink
 from ._console import Console
 from ._debug_port import DebugPort
 from ._power import Power
@@ -127,6 +128,14 @@ class Device:
             if "slipmux" in serial.carries:
                 return self.ports[serial.role]
         raise CapabilityMissing("slipmux", board=self.board.name)
+
+    @property
+    def smp_link(self) -> FrameLink:
+        """The port that carries SMP, seen from its SMP side. Raises `CapabilityMissing`."""
+        for serial in self.board.serial:
+            if "smp" in serial.carries:
+                return self.ports[serial.role].smp
+        raise CapabilityMissing("smp", board=self.board.name)
 
     # flash
 

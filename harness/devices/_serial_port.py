@@ -7,18 +7,20 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .._deadline import Deadline
 from .._errors import PortError
-from ..protocols.links import FrameErrors, Unsubscribe
+from ..protocols.links import FrameErrors, FrameLink, Unsubscribe
 from ..protocols.slipmux import CoapFrame, Decoder, Event, Text
+from ..protocols.smp import LineDecoder, SmpMessage
 
 __all__ = ["Chunk", "SerialPort"]
 
+_Receiver: TypeAlias = tuple[Callable[[bytes], None], Callable[[Exception | None], None]]
 _CHUNK: Final = 65536
 _QUIET: Final = 0.25  # seconds after which a frame without an end was cut off, by a reset for example
 
@@ -34,18 +36,20 @@ class Chunk:
 class SerialPort:
     """An open serial port, by pyserial URL (`/dev/ttyACM0`, `COM3`, `socket://host:port`, `rfc2217://...`).
 
-    It is a `FrameLink` for CoAP over slipmux, and the source of the console's text. Its
-    threads end with `close`, or when the port vanishes: then ``failure`` says why.
+    It is a `FrameLink` for CoAP over slipmux, and the source of the console's text. With ``smp``
+    lines of SMP are taken out of that text, and `smp` is a `FrameLink` for them. Its threads end with `close`, or when the port vanishes: then ``failure`` says why.
     Raises `PortError` if the port cannot be opened.
     """
 
-    def __init__(self, url: str, *, baud: int, name: str = "console") -> None:
+    def __init__(self, url: str, *, baud: int, name: str = "console", smp: bool = False) -> None:
         self.url, self._name = url, name
         self.failure: PortError | None = None
         self.errors = FrameErrors()
         self._serial = _open(url, baud)
         self._decoder = Decoder()
-        self._receivers: list[tuple[Callable[[bytes], None], Callable[[Exception | None], None]]] = []
+        self._lines = LineDecoder() if smp else None
+        self._receivers: list[_Receiver] = []
+        self._smp_receivers: list[_Receiver] = []
         self._listeners: list[Callable[[Chunk], None]] = []
         self._lock = threading.Lock()
         self._outgoing: deque[bytes] = deque()
@@ -71,6 +75,11 @@ class SerialPort:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    @property
+    def smp(self) -> FrameLink:
+        """The same port for SMP: ``send`` takes whole lines, subscribers get messages."""
+        return _SmpSide(self, self._smp_receivers)
+
     def send(self, frame: bytes, /) -> None:
         """Queue bytes, which are written whole and in order. `PortError` once the port is gone."""
         with self._work:
@@ -83,17 +92,19 @@ class SerialPort:
         self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /
     ) -> Unsubscribe:
         """Call ``received`` with each CoAP message, and ``closed`` once when the port is gone."""
-        entry = (received, closed)
+        return self._add(self._receivers, (received, closed))
+
+    def _add(self, receivers: list[_Receiver], entry: _Receiver) -> Unsubscribe:
         with self._lock:
             gone = self._closed
             if not gone:
-                self._receivers.append(entry)
+                receivers.append(entry)
         if gone:
-            closed(self.failure)
+            entry[1](self.failure)
 
         def unsubscribe() -> None:
             with self._lock, suppress(ValueError):
-                self._receivers.remove(entry)
+                receivers.remove(entry)
 
         return unsubscribe
 
@@ -132,14 +143,14 @@ class SerialPort:
         try:
             while not self._closing:
                 settling = len(self._settling)
-                data = self._waiter.read(0 if settling else _QUIET if self._decoder.in_frame else None)
+                data = self._waiter.read(0 if settling else _QUIET if self._in_frame else None)
                 if data:
                     self._handle(self._decoder.feed(data))
                 elif data is None and settling:
                     for _ in range(settling):
                         self._settling.popleft().set()
                 elif data is None:
-                    self._handle(self._decoder.flush())
+                    self._handle([*self._decoder.flush(), _Quiet()])
         except (OSError, EOFError) as error:
             self.failure = PortError(
                 "the serial port vanished while in use",
@@ -150,11 +161,25 @@ class SerialPort:
         finally:
             self._end()
 
-    def _handle(self, events: list[Event]) -> None:
-        now = time.monotonic()
+    @property
+    def _in_frame(self) -> bool:
+        return self._decoder.in_frame or (self._lines is not None and self._lines.in_frame)
+
+    def _split(self, events: Iterable[Event | _Quiet]) -> Iterator[Event | SmpMessage]:
+        """Take SMP out of bare text. Anything else between its lines breaks them off, and so does silence."""
         for event in events:
-            if isinstance(event, CoapFrame):
-                for received, _ in tuple(self._receivers):
+            bare = isinstance(event, Text) and not event.diagnostic
+            if self._lines is not None:
+                yield from self._lines.feed(event.data) if bare else self._lines.flush()
+            if not isinstance(event, _Quiet) and (self._lines is None or not bare):
+                yield event
+
+    def _handle(self, events: Iterable[Event | _Quiet]) -> None:
+        now = time.monotonic()
+        for event in self._split(events):
+            if isinstance(event, CoapFrame | SmpMessage):
+                receivers = self._receivers if isinstance(event, CoapFrame) else self._smp_receivers
+                for received, _ in tuple(receivers):
                     received(event.message)
             elif isinstance(event, Text):
                 for listener in tuple(self._listeners):
@@ -165,7 +190,9 @@ class SerialPort:
     def _end(self) -> None:
         with self._work:
             self._closed = True
-            receivers, self._receivers = self._receivers, []
+            receivers = [*self._receivers, *self._smp_receivers]
+            self._receivers.clear()
+            self._smp_receivers.clear()
             while self._settling:
                 self._settling.popleft().set()
             self._work.notify()
@@ -184,6 +211,29 @@ class SerialPort:
                 self._serial.write(data)
             except OSError:
                 return  # the reader meets the same failure and reports it
+
+
+class _Quiet:
+    """Nothing came for a while."""
+
+
+class _SmpSide:
+    """A serial port as SMP sees it: a `FrameLink` whose frames are lines."""
+
+    def __init__(self, port: SerialPort, receivers: list[_Receiver]) -> None:
+        self._port, self._receivers = port, receivers
+
+    @property
+    def name(self) -> str:
+        return self._port.name
+
+    def send(self, frame: bytes, /) -> None:
+        self._port.send(frame)
+
+    def subscribe(
+        self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /
+    ) -> Unsubscribe:
+        return self._port._add(self._receivers, (received, closed))
 
 
 def _open(url: str, baud: int) -> Any:
