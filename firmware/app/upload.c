@@ -104,6 +104,7 @@ enum update_result upload_add(const uint8_t *data, size_t size) {
         return problem;
     }
     upload.offset += (uint32_t)size;
+    upload.heard_at = platform_milliseconds();
     if (!upload_left())
         return finish();
     note();

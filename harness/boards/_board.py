@@ -32,7 +32,18 @@ _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", 
 KNOWN_CAPABILITIES: Final = frozenset(
     {mode.value for mode in SwapMode}
     | {f"{count}-images" for count in _NUMBERS[2:]}
-    | {"revert", "installs", "lwm2m", "smp", "console", "slipmux", "emulator", "signing", "power", "flash-journal"}
+    | {
+        "revert",
+        "installs",
+        "lwm2m",
+        "smp",
+        "console",
+        "slipmux",
+        "emulator",
+        "signing",
+        "power",
+        "flash-journal",
+    }
     | {"downgrade-prevention", "rollback-protection"}
 )
 
@@ -258,7 +269,7 @@ class Board:
         * the swap mode, for example ``scratch``; ``revert`` if an unconfirmed image is given up;
           ``installs`` if the boot loader brings updates into the primary slot
         * ``two-images`` and so on, for at least as many components
-        * protocols for updates (``lwm2m``, ``smp``) and on serial ports (``console``, ``slipmux``, ``smp``)
+        * protocols for updates (``lwm2m``, ``smp``) and on serial ports (``console``, ``slipmux``)
         * ``emulator``; ``signing`` if there is a private key
         * ``downgrade-prevention`` and ``rollback-protection`` as MCUboot is built
         """
@@ -269,7 +280,7 @@ class Board:
         if mode.swaps or mode.overwrites:
             found.add("installs")
         found |= {f"{_NUMBERS[count]}-images" for count in range(2, min(len(self.components), 8) + 1)}
-        found |= {protocol for port in self.serial for protocol in port.carries}
+        found |= {protocol for port in self.serial for protocol in port.carries if protocol != "smp"}
         for name, present in (
             ("emulator", self.emulator is not None),
             ("signing", self.signing_key is not None),

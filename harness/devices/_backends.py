@@ -127,7 +127,9 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
     )
     lines = list(process.entry.serial.values())
     ports = {
-        serial.role: stack.enter_context(SerialPort(url, baud=serial.baud, name=serial.role, smp="smp" in serial.carries))
+        serial.role: stack.enter_context(
+            SerialPort(url, baud=serial.baud, name=serial.role, smp="smp" in serial.carries)
+        )
         for serial, url in zip(board.serial, lines, strict=False)
     }
     debug = stack.enter_context(

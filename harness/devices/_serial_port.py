@@ -37,8 +37,9 @@ class SerialPort:
     """An open serial port, by pyserial URL (`/dev/ttyACM0`, `COM3`, `socket://host:port`, `rfc2217://...`).
 
     It is a `FrameLink` for CoAP over slipmux, and the source of the console's text. With ``smp``
-    lines of SMP are taken out of that text, and `smp` is a `FrameLink` for them. Its threads end with `close`, or when the port vanishes: then ``failure`` says why.
-    Raises `PortError` if the port cannot be opened.
+    lines of SMP are taken out of that text, and `smp` is a `FrameLink` for them. Its threads end
+    with `close`, or when the port vanishes: then ``failure`` says why. Raises `PortError` if the
+    port cannot be opened.
     """
 
     def __init__(self, url: str, *, baud: int, name: str = "console", smp: bool = False) -> None:
@@ -168,10 +169,12 @@ class SerialPort:
     def _split(self, events: Iterable[Event | _Quiet]) -> Iterator[Event | SmpMessage]:
         """Take SMP out of bare text. Anything else between its lines breaks them off, and so does silence."""
         for event in events:
-            bare = isinstance(event, Text) and not event.diagnostic
+            if self._lines is not None and isinstance(event, Text) and not event.diagnostic:
+                yield from self._lines.feed(event.data)
+                continue
             if self._lines is not None:
-                yield from self._lines.feed(event.data) if bare else self._lines.flush()
-            if not isinstance(event, _Quiet) and (self._lines is None or not bare):
+                yield from self._lines.flush()
+            if not isinstance(event, _Quiet):
                 yield event
 
     def _handle(self, events: Iterable[Event | _Quiet]) -> None:

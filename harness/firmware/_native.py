@@ -82,7 +82,8 @@ class NativeClient:
     """A running client. It keeps its flash in a file, and starts itself anew when it resets.
 
     ``server`` is a URI with a numeric address, ``speed`` how much faster than the clock time
-    passes for it; with ``smp_port`` it speaks SMP on that UDP port of 127.0.0.1 as well. Use `with`, or `start` and `stop`; `stop` is like a power cut.
+    passes for it; with ``smp_port`` it speaks SMP on that UDP port of 127.0.0.1 as well.
+    Use `with`, or `start` and `stop`; `stop` is like a power cut.
     """
 
     program: Path

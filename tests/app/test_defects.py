@@ -11,6 +11,7 @@ from harness.emulator import OperationKind
 from harness.firmware import Behaviour, sources_folder
 
 from .bench import Bench, Setup, app_image, image, model_image
+from .smp_peer import IMAGES, STATE, UPLOAD, WRITE, Peer
 from .wire import ACK, BLOCK1, BLOCK2, ETAG, OPAQUE, PUT, Message, block, text_frame
 
 PACKAGE = app_image("2.0.0", 2000)
@@ -254,6 +255,28 @@ def version_of_other_slot(device: Bench) -> bool:
     return device.read("/33629/0/15") == "1.0.0"
 
 
+def smp_offset_ignored(device: Bench) -> bool:
+    new, peer = model_image("2.0.0"), Peer(device)
+    peer.upload(new, 1, step=400, stop=400)
+    return peer.ask(WRITE, IMAGES, UPLOAD, off=0x100, data=b"junk") == {"off": 400}
+
+
+def smp_confirm_not_written(device: Bench) -> bool:
+    trial = Bench(Setup(boot_loader=True, behaviour=Behaviour.NEVER_CONFIRMS, defines=device.setup.defines))
+    trial.boot()
+    update_request(trial, 1)
+    trial.until(lambda: len(trial.registrations) > 1, 20_000)
+    peer = Peer(trial)
+    peer.ask(WRITE, IMAGES, STATE, hash=peer.state()[1, 0]["hash"], confirm=True)
+    return bool(peer.state()[1, 0]["confirmed"])
+
+
+def smp_image_number_ignored(device: Bench) -> bool:
+    new = model_image("2.0.0")
+    Peer(device).upload(new, 1)
+    return device.flash(device.slot(1, secondary=True).address, len(new)) == new
+
+
 SCENARIOS: list[Callable[[Bench], bool]] = [
     false_success,
     confirms_before_self_test,
@@ -285,6 +308,9 @@ SCENARIOS: list[Callable[[Bench], bool]] = [
     requests_not_repeated,
     data_not_tested,
     version_of_other_slot,
+    smp_offset_ignored,
+    smp_confirm_not_written,
+    smp_image_number_ignored,
 ]
 
 

@@ -261,7 +261,7 @@ class TestShipped:
         (port,) = board.serial
         assert port.usb is not None
         assert (port.role, port.baud, port.usb.vid, port.usb.pid) == ("console", 1_000_000, 0x1366, 0x1015)
-        assert port.carries == ["console", "slipmux"]
+        assert port.carries == ["console", "slipmux", "smp"]
         assert board.max_image_size("app") == (256 << 10) - (128 * 3 * 4 + 48)
         board.require("scratch", "two-images", "lwm2m", "slipmux", "emulator", "signing")
 

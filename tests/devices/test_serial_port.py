@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smp.packet import encode
 
 from harness import DeadlineExceeded, PortError
 from harness.devices import Console, SerialPort
@@ -25,7 +26,7 @@ class Line:
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
-        self.port = SerialPort(self.url, baud=115200)
+        self.port = SerialPort(self.url, baud=115200, smp=True)
         self.peer, _ = self._server.accept()
         self.peer.settimeout(5)
 
@@ -52,6 +53,30 @@ def test_frames_and_text_are_split_and_each_arrives_whole(line: Line) -> None:
     console.expect("plain\nframed\nmore\n", deadline=5)
     assert [frames.get(timeout=5) for _ in range(2)] == [MESSAGE, MESSAGE]
     assert not line.port.errors
+
+
+def test_smp_lines_have_their_own_side(line: Line) -> None:
+    console = Console(line.port, framed=True)
+    frames: queue.Queue[bytes] = queue.Queue()
+    answers: queue.Queue[bytes] = queue.Queue()
+    ends: queue.Queue[Exception | None] = queue.Queue()
+    line.port.subscribe(frames.put, lambda _reason: None)
+    line.port.smp.subscribe(answers.put, ends.put)
+    message = bytes(range(200))
+    first, *rest = encode(message)
+    line.peer.sendall(b"some" + first + encode_coap(MESSAGE) + first + b"".join(rest) + b" text\n")
+    console.expect("some text\n", deadline=5)
+    assert answers.get(timeout=5) == message
+    assert frames.get(timeout=5) == MESSAGE
+    line.peer.sendall(first)
+    line.peer.sendall(encode_text("the device was reset\n") + rest[0])
+    console.expect("reset\n", deadline=5)
+    line.port.settle()
+    assert answers.empty()
+    line.port.smp.send(first)
+    assert line.peer.recv(200) == first
+    line.peer.close()
+    assert isinstance(ends.get(timeout=5), PortError)
 
 
 def test_expect_returns_the_match_and_goes_on_behind_it(line: Line) -> None:

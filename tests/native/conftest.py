@@ -74,12 +74,14 @@ def running(
     options: dict[str, int] | None = None,
     conditions: LinkConditions | None = None,
     speed: int = 1,
+    smp_port: int = 0,
 ) -> Iterator[Rig]:
     program = native_client_program(LAYOUT, options={**SHORT, **(options or {})})
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Lwm2mServer(retransmission=QUICK))
         link = stack.enter_context(UdpBadLink(server.uri, conditions)) if conditions is not None else None
-        client = NativeClient(program, link.uri if link else server.uri, folder / "flash.bin", speed=speed)
+        uri = link.uri if link else server.uri
+        client = NativeClient(program, uri, folder / "flash.bin", speed=speed, smp_port=smp_port)
         slots = [component.primary.address for component in LAYOUT.components]
         client.install({slots[0]: app_image("1.0.0"), slots[1]: model_image("1.0.0")})
         stack.enter_context(client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -23,6 +24,7 @@ _ANSWER_SECONDS: Final = 20.0
 _ERASE_SECONDS: Final = 60.0
 _UPLOAD_SECONDS: Final = 120.0
 _STANDSTILL: Final = 3
+_SHOWN: Final = 300
 _UDP_PORT: Final = 1337
 
 T = TypeVar("T")
@@ -174,14 +176,16 @@ class SmpClient:
         progress: Callable[[int, int], None] | None = None,
         deadline: float | Deadline = _UPLOAD_SECONDS,
     ) -> None:
-        """Bring an image into the slot for updates of an image number; goes on with what the device has of it.
+        """Bring an image into the slot for updates of an image number. Goes on with what is there of it.
 
         ``upgrade`` lets the device refuse what is not newer. ``progress`` gets bytes that the
         device has, and their total. An upload that is interrupted can be called again.
         """
         limit = Deadline.of(deadline)
         self._learn_size(limit)
-        self._call(lambda client: self._upload(client, data, image, upgrade, progress, limit), limit, "an upload")
+        self._call(
+            lambda client: self._upload(client, data, image, upgrade, progress, limit), limit, "an upload"
+        )
 
     async def _upload(
         self,
@@ -231,10 +235,8 @@ class SmpClient:
     def _learn_size(self, limit: Deadline) -> None:
         """The size of the device's buffer, once; a device that does not tell gets small messages."""
         if not self._sized:
-            try:
+            with contextlib.suppress(RequestError):
                 self._line.initialize(self.parameters(deadline=limit).buffer_size)
-            except RequestError:
-                pass
             self._sized = True
 
     def _states(
@@ -256,11 +258,11 @@ class SmpClient:
         )
 
     def _ask(self, request: Any, what: str, deadline: float | Deadline) -> Any:
-        from smpclient.generics import success
+        from smpclient.generics import error
 
         limit = Deadline.of(deadline)
-        answer = self._call(lambda client: client.request(request, limit.remaining), limit, what)
-        if not success(answer):
+        answer: Any = self._call(lambda client: client.request(request, limit.remaining), limit, what)
+        if error(answer):
             raise self._refused(answer, what)
         return answer
 
@@ -310,4 +312,4 @@ class SmpClient:
 
 def _short(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if len(text) < 300 else text[:300] + "..."  # noqa: PLR2004
+    return text if len(text) < _SHOWN else text[:_SHOWN] + "..."

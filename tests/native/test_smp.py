@@ -1,0 +1,94 @@
+"""The SMP client over UDP, against the application as a program of the host."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from harness._errors import DeadlineExceeded, PortError, RequestError
+from harness.mcuboot import Image
+from harness.protocols import UpdateResult, UpdateState
+from harness.protocols.smp import SmpClient
+from tests.app.bench import app_image, model_image
+
+from .conftest import SECONDS
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def rig(start):
+    return start(smp_port=_free_port())
+
+
+@pytest.fixture
+def client(rig):
+    with SmpClient.at("127.0.0.1", rig.client.smp_port) as client:
+        yield client
+
+
+def _hash(data: bytes) -> bytes:
+    found = Image.parse(data).stored_digest
+    assert found is not None
+    return bytes(found.data)
+
+
+def test_update_of_both(rig, client):
+    app, model = app_image("2.0.0", 60_000), model_image("2.0.0", 9000)
+    assert client.echo("hällo") == "hällo"
+    assert client.parameters().buffer_size == 2048
+    for number, new in enumerate((app, model)):
+        seen = []
+        client.upload(new, number, progress=lambda sent, total, seen=seen: seen.append((sent, total)))
+        assert seen[-1] == (len(new), len(new))
+        states = client.test(_hash(new))
+        assert any(slot.pending and slot.image == number and slot.hash == _hash(new) for slot in states)
+    client.reset()
+    rig.server.wait_registration(after=rig.registration, deadline=SECONDS)
+    assert rig.holds(0, app)
+    assert rig.holds(1, model)
+    for number, new in enumerate((app, model)):
+        slot = client.image(number)
+        assert (slot.version, slot.hash, slot.confirmed) == ("2.0.0", _hash(new), True)
+    status = rig.components[0].wait_state(UpdateState.IDLE, deadline=SECONDS)
+    assert status.result is UpdateResult.SUCCESS
+
+
+def test_interrupted_upload_goes_on(rig, client):
+    new = app_image("2.0.0", 60_000)
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(sent: int, _total: int) -> None:
+        if sent > 30_000:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        client.upload(new, progress=stop)
+    rig.restart()
+    seen: list[int] = []
+    client.upload(new, progress=lambda sent, _: seen.append(sent))
+    assert 24_000 < seen[0] < 32_000
+    assert rig.holds(0, new, secondary=True)
+
+
+def test_refusals_and_silence(rig, client):
+    with pytest.raises(RequestError) as refused:
+        client.confirm(bytes(32))
+    assert refused.value.code == "HASH_NOT_FOUND"
+    with pytest.raises(RequestError, match="image 3") as refused:
+        client.upload(app_image("2.0.0"), 3)
+    assert refused.value.code == "NO_FREE_SLOT"
+    with pytest.raises(RequestError) as refused:
+        client.erase(0)
+    assert refused.value.code == "INVALID_SLOT"
+    rig.client.stop()
+    with pytest.raises((DeadlineExceeded, PortError), match=str(rig.client.smp_port)):
+        client.echo("anybody?", deadline=0.1)
+    rig.client.start()
