@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from .._deadline import Deadline
 from .._errors import PortError
 from ..protocols.links import FrameErrors, FrameLink, Unsubscribe
-from ..protocols.slipmux import CoapFrame, Decoder, Event, Text
+from ..protocols.slipmux import CoapFrame, Decoder, Event, FrameError, Text
 from ..protocols.smp import LineDecoder, SmpMessage
 
 __all__ = ["Chunk", "SerialPort"]
@@ -46,6 +46,7 @@ class SerialPort:
         self.url, self._name = url, name
         self.failure: PortError | None = None
         self.errors = FrameErrors()
+        self.smp_errors: list[FrameError] = []
         self._serial = _open(url, baud)
         self._decoder = Decoder()
         self._lines = LineDecoder() if smp else None
@@ -169,12 +170,14 @@ class SerialPort:
     def _split(self, events: Iterable[Event | _Quiet]) -> Iterator[Event | SmpMessage]:
         """Take SMP out of bare text. Anything else between its lines breaks them off, and so does silence."""
         for event in events:
-            if self._lines is not None and isinstance(event, Text) and not event.diagnostic:
-                yield from self._lines.feed(event.data)
-                continue
+            text = event if isinstance(event, Text) and not event.diagnostic else None
             if self._lines is not None:
-                yield from self._lines.flush()
-            if not isinstance(event, _Quiet):
+                for found in self._lines.flush() if text is None else self._lines.feed(text.data):
+                    if isinstance(found, FrameError):
+                        self.smp_errors.append(found)
+                    else:
+                        yield found
+            if not isinstance(event, _Quiet) and (self._lines is None or text is None):
                 yield event
 
     def _handle(self, events: Iterable[Event | _Quiet]) -> None:
