@@ -8,10 +8,19 @@
   x SweepError                 a power-cut sweep cannot be made of what was given
   x BenchError                 the bench is broken; a test that meets one is an error, never a skip
     + ProbeError               debug probe or target answers wrongly
+      - ProbeMissingError      the probe is not there, or was unplugged
+      - ProbeFirmwareError     the probe itself reports a failure
+      - TargetLockedError      debug access is switched off in the chip
+    + WrongDeviceError         another part or device is behind the probe; nothing was written
     + FlashError               programming or reading flash failed
     + PortError                a serial port cannot be opened, or vanished
+      - PortMissingError       there is no such port
+      - PortBusyError          another program holds it
+      - LineNoiseError         what arrives is no text: wrong speed, or a bad line
     + PowerError               power could not be switched
     + EmulatorError            the emulated board refused a request or died
+    + DeviceBusyError          somebody else has locked the device
+    + QuarantineError          the device stopped answering earlier and was not recovered
   x ProtocolError              the device's protocol side
     + CodecError               bytes that are no legal message of their format
     + RequestError             the device answered a request with an error code
@@ -33,19 +42,28 @@ __all__ = [
     "CapabilityMissing",
     "CodecError",
     "DeadlineExceeded",
+    "DeviceBusyError",
     "EmulatorError",
     "FlashError",
     "HarnessError",
     "ImageError",
+    "LineNoiseError",
+    "PortBusyError",
     "PortError",
+    "PortMissingError",
     "PowerError",
     "ProbeError",
+    "ProbeFirmwareError",
+    "ProbeMissingError",
     "ProtocolError",
+    "QuarantineError",
     "RegistrationError",
     "RequestError",
     "SigningError",
     "SweepError",
+    "TargetLockedError",
     "VerdictError",
+    "WrongDeviceError",
 ]
 
 
@@ -110,12 +128,48 @@ class ProbeError(BenchError):
     """The debug probe, or the target behind it, answers wrongly or not at all."""
 
 
+class ProbeMissingError(ProbeError):
+    """There is no such probe, or it was unplugged while in use."""
+
+
+class ProbeFirmwareError(ProbeError):
+    """The probe answers its own commands with a failure; the target may be well."""
+
+
+class TargetLockedError(ProbeError):
+    """The chip refuses debug access (APPROTECT, RDP); only an erase of everything opens it."""
+
+
+class WrongDeviceError(BenchError):
+    """The chip behind the probe is not the one that was named. Nothing has been written."""
+
+
 class FlashError(BenchError):
     """Flash could not be erased, programmed or read back as written."""
 
 
 class PortError(BenchError):
     """A serial port cannot be opened, is taken, or vanished while in use."""
+
+
+class PortMissingError(PortError):
+    """No port of that name is there."""
+
+
+class PortBusyError(PortError):
+    """Another program holds the port."""
+
+
+class LineNoiseError(PortError):
+    """Bytes arrive that are neither text nor frames."""
+
+
+class DeviceBusyError(BenchError):
+    """A device is locked by somebody else; ``found`` says by whom and since when."""
+
+
+class QuarantineError(BenchError):
+    """A device stopped answering earlier; ``found`` is the evidence."""
 
 
 class PowerError(BenchError):

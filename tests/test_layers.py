@@ -18,6 +18,7 @@ LAYERS = [
     {"cli", "pytest_plugin", "_pytest", "suite", "conformance", "demo"},
     {"sweep"},
     {"updates"},
+    {"bench"},
     {"devices"},
     {"protocols"},
     {"firmware"},

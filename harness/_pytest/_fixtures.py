@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._errors import CapabilityMissing
+from ..bench import Attendance, open_on_bench
 from ..boards import Board, Component, check_capability
 from ..devices import Console, Device, open_device
 from ..mcuboot import FlashReport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 DEVICE_KEY = pytest.StashKey[Device]()
+ATTENDANCE_KEY = pytest.StashKey[Attendance]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,8 +66,14 @@ def hil_images(request: pytest.FixtureRequest, hil_board: Board) -> ImageFactory
 
 @pytest.fixture(scope="session")
 def hil_session_device(request: pytest.FixtureRequest, hil_board: Board) -> Iterator[Device]:
-    """The device, opened once for all tests of this process."""
-    with open_device(hil_board, request.config.stash[KEY].device) as device:
+    """The device, opened once for all tests of this process; on hardware it is locked meanwhile."""
+    settings = request.config.stash[KEY]
+    if settings.device.backend != "hardware":
+        with open_device(hil_board, settings.device) as device:
+            yield device
+        return
+    with open_on_bench(settings.request(hil_board)) as (device, attendance):
+        request.config.stash[ATTENDANCE_KEY] = attendance
         yield device
 
 

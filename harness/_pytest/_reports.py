@@ -21,7 +21,7 @@ from ..devices import Device
 from ..mcuboot import FlashReport, diff_reports
 from ..pytest_plugin import FIXTURES
 from ..updates import ImageFactory, UpdateRig, describe
-from ._fixtures import DEVICE_KEY
+from ._fixtures import ATTENDANCE_KEY, DEVICE_KEY
 from ._settings import KEY
 
 __all__: list[str] = []
@@ -53,6 +53,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the device's side of a failure, and what the JUnit file has to know of a test."""
     error = call.excinfo.value if call.excinfo is not None else None
+    attendance = item.config.stash.get(ATTENDANCE_KEY, None)
+    if isinstance(error, BenchError) and attendance is not None:
+        attendance.errors.append(error)
     if call.excinfo is not None and isinstance(error, HarnessError | VerdictError):
         _shorten(call.excinfo, item)
     if call.when == "teardown":

@@ -13,20 +13,22 @@ from typing import Final
 import pytest
 
 from .. import pytest_plugin
-from .._errors import BoardError
+from .._errors import BenchError, BoardError
+from ..bench import Bench, Request, bench_path, read_bench
 from ..boards import Board, find_board
-from ..devices import DeviceSettings
+from ..devices import DeviceSettings, PowerSettings
 from ..protocols import LinkConditions
 from ..updates import BOOT_SECONDS
 from . import _link
 
 __all__ = ["KEY", "Settings", "read"]
 
+_WAITS: Final = (0.0, 86400.0)
 _SPEEDS: Final = (0.01, 1000.0)
 _BOOT_SECONDS: Final = (0.1, 3600.0)
 #: options that say nothing about a board of the other backend
 _ONLY_FOR: Final = {
-    "hardware": ("probe", "port", "power-on", "power-off"),
+    "hardware": ("probe", "bench", "wait", "port", "power-on", "power-off"),
     "embedded": ("speed",),
 }
 
@@ -40,10 +42,19 @@ class Settings:
     build_options: dict[str, int] = field(default_factory=dict)
     link: LinkConditions | None = None
     boot_seconds: float = BOOT_SECONDS
+    bench: Bench | None = None
+    wait: float = 0.0
+
+    def request(self, board: Board) -> Request:
+        """Which device to take from the bench."""
+        return Request(board, self.device, self.bench, self.wait)
 
     def capabilities(self, board: Board) -> frozenset[str]:
         """What a device of this board can do, before it is opened."""
-        return frozenset(board.capabilities) | self.device.capabilities
+        request = self.request(board)
+        settings = [request.for_device(listed) for listed in request.candidates()] if self.bench else []
+        found = [one.capabilities for one in settings] or [self.device.capabilities]
+        return frozenset(board.capabilities).union(frozenset.intersection(*found))
 
 
 KEY = pytest.StashKey[Settings]()
@@ -79,17 +90,31 @@ def read(config: pytest.Config) -> Settings:
         )
         return Settings(boards, device, build_options, link, boot_seconds)
     ports = pairs("port")
-    _check_bench(config, boards, ports)
+    bench = _bench(text("bench"))
+    _check_bench(config, boards, ports, bench)
     device = DeviceSettings(
         backend=backend,
         probe=text("probe") or None,
         ports=ports,
-        power_on=_command("power-on", text("power-on")),
-        power_off=_command("power-off", text("power-off")),
+        power=PowerSettings(
+            off=_command("power-off", text("power-off")), on=_command("power-on", text("power-on"))
+        ),
     )
-    if bool(device.power_on) != bool(device.power_off):
+    if bool(device.power.on) != bool(device.power.off):
         raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
-    return Settings(boards, device, build_options, link, boot_seconds)
+    wait = _between("wait", text("wait"), _WAITS, 0.0)
+    return Settings(boards, device, build_options, link, boot_seconds, bench, wait)
+
+
+def _bench(named: str) -> Bench | None:
+    """The bench file that is named, or that lies where one is looked for."""
+    path = bench_path(named)
+    if not named and not path.is_file():
+        return None
+    try:
+        return read_bench(path).require()
+    except BenchError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _boards(config: pytest.Config) -> tuple[Board, ...]:
@@ -120,13 +145,20 @@ def _check_emulated(boards: Sequence[Board]) -> None:
             )
 
 
-def _check_bench(config: pytest.Config, boards: Sequence[Board], ports: Mapping[str, str]) -> None:
+def _check_bench(
+    config: pytest.Config, boards: Sequence[Board], ports: Mapping[str, str], bench: Bench | None
+) -> None:
     if len(boards) > 1:
         raise pytest.UsageError(
             "--hil-backend hardware: one board at a time, because probe and ports belong to one"
         )
-    if (getattr(config.option, "numprocesses", None) or 0) > 1:
-        raise pytest.UsageError("--hil-backend hardware: tests share one board, so run them with -n 0")
+    processes = getattr(config.option, "numprocesses", None) or 0
+    there = len(bench.of_board(boards[0])) if bench and not pytest_plugin.setting(config, "probe") else 1
+    if processes > max(there, 1):
+        what = f"{there} of them are on the bench" if there > 1 else "tests share one board"
+        raise pytest.UsageError(
+            f"--hil-backend hardware: {what}, so run them with -n {there if there > 1 else 0}"
+        )
     roles = [serial.role for serial in boards[0].serial]
     for role in ports:
         if role not in roles:

@@ -5,8 +5,20 @@ everything that is wrong with a file. All refusals are `BoardError`.
 """
 
 from ._board import KNOWN_CAPABILITIES, Board, check_board, check_capability
+from ._document import Checked, read_checked
 from ._find import boards_folder, find_board, shipped_boards
-from ._model import BoardFile, Component, Debug, Flash, Mcuboot, Partition, SerialPort, Signature, Usb
+from ._model import (
+    BoardFile,
+    Component,
+    Debug,
+    Flash,
+    Mcuboot,
+    Partition,
+    Section,
+    SerialPort,
+    Signature,
+    Usb,
+)
 from ._problems import Problem
 from ._schema import json_schema, json_schema_text
 
@@ -14,12 +26,14 @@ __all__ = [
     "KNOWN_CAPABILITIES",
     "Board",
     "BoardFile",
+    "Checked",
     "Component",
     "Debug",
     "Flash",
     "Mcuboot",
     "Partition",
     "Problem",
+    "Section",
     "SerialPort",
     "Signature",
     "Usb",
@@ -29,5 +43,6 @@ __all__ = [
     "find_board",
     "json_schema",
     "json_schema_text",
+    "read_checked",
     "shipped_boards",
 ]

@@ -13,12 +13,12 @@ from harness._errors import BoardError, ImageError
 from harness.mcuboot import PublicKey, SigningKey
 
 from ._checks import Fault, Sections, check
+from ._document import read_document, structure_problems
 from ._model import BoardFile, Signature
 from ._problems import Problem, field_name, from_validation, nearest, shown
 from ._variant import Changes, apply
-from ._yaml import Document, YamlError, read_yaml
+from ._yaml import Document
 
-_LARGEST: Final = 1 << 20
 _BOOTLOADER_FORMS: Final = (".hex", ".bin", ".elf")
 
 
@@ -39,46 +39,16 @@ def load_file(file: Path, changes: Changes | None = None) -> Loaded:
     ``changes`` replace fields, by path, before anything is checked.
     """
     loaded = Loaded(file)
-    try:
-        data = file.read_bytes()[: _LARGEST + 1]
-    except OSError as error:
-        loaded.problems.append(_whole(file, f"cannot be read: {error.strerror or error}"))
-        return loaded
-    if len(data) > _LARGEST:
-        loaded.problems.append(_whole(file, "larger than any board file", f"over {_LARGEST} bytes"))
-        return loaded
-    try:
-        document = read_yaml(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        loaded.problems.append(
-            Problem(str(file), line, "", "not UTF-8 text", f"byte {data[error.start]:#04x}")
-        )
-    except YamlError as error:
-        loaded.problems.append(Problem(str(file), error.line, "", f"not YAML: {error.what}"))
-    else:
+    document = read_document(file, loaded.problems)
+    if document is not None:
         apply(changes or {}, document)
         _fill(loaded, document)
     return loaded
 
 
-def _whole(file: Path, what: str, found: str = "") -> Problem:
-    return Problem(str(file), 1, "", what, found)
-
-
 def _fill(loaded: Loaded, document: Document) -> None:
     file = str(loaded.file)
-    problems = [
-        Problem(
-            file,
-            line,
-            field_name(path),
-            what,
-            shown(found),
-            remedy="remove one of them" if "twice" in what else "",
-        )
-        for path, line, what, found in document.problems
-    ]
+    problems = structure_problems(document, file)
     if not isinstance(document.value, dict):
         problems.append(
             Problem(

@@ -85,11 +85,13 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}?" if close else ""
 
 
-def from_validation(error: ValidationError, document: Document, file: str) -> Iterator[Problem]:
+def from_validation(
+    error: ValidationError, document: Document, file: str, model: type[BaseModel] = BoardFile
+) -> Iterator[Problem]:
     """Pydantic's findings with lines and hints."""
     for details in error.errors(include_url=False):
         path = tuple(key for key in details["loc"] if key != "[key]")
-        what, expected, remedy = _words(details, path)
+        what, expected, remedy = _words(details, path, model)
         missing = details["type"] == "missing"
         yield Problem(
             file,
@@ -106,17 +108,17 @@ def _about_key(details: ErrorDetails) -> bool:
     return details["type"] == "extra_forbidden" or "[key]" in details["loc"]
 
 
-def _words(details: ErrorDetails, path: Path) -> tuple[str, str, str]:
+def _words(details: ErrorDetails, path: Path, model: type[BaseModel]) -> tuple[str, str, str]:
     """What, expected and remedy."""
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
         return "missing", "", f"add {path[-1]}"
     if kind == "extra_forbidden":
-        known = _fields_at(path[:-1])
+        known = _fields_at(path[:-1], model)
         hint = nearest(path[-1], known)
         return "unknown key", ", ".join(known), hint or "remove it"
     if kind in ("enum", "literal_error"):
-        choices = _choices(_annotation_at(path)) or [str(context.get("expected", ""))]
+        choices = _choices(_annotation_at(path, model)) or [str(context.get("expected", ""))]
         return "not one of the choices", ", ".join(choices), nearest(details["input"], choices)
     if kind == "string_pattern_mismatch":
         return "not a name", "up to 64 letters, digits, '_', '-' and '.'", "rename it"
@@ -128,14 +130,14 @@ def _words(details: ErrorDetails, path: Path) -> tuple[str, str, str]:
     return details["msg"], str(context.get("expected", "")), ""
 
 
-def _fields_at(path: Path) -> list[str]:
-    model = _annotation_at(path)
+def _fields_at(path: Path, top: type[BaseModel]) -> list[str]:
+    model = _annotation_at(path, top)
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
-def _annotation_at(path: Path) -> Any:
+def _annotation_at(path: Path, model: type[BaseModel]) -> Any:
     """The annotated type that a path leads to, optional and list parts taken off."""
-    here: Any = BoardFile
+    here: Any = model
     for key in path:
         if isinstance(here, type) and issubclass(here, BaseModel):
             info = here.model_fields.get(str(key))

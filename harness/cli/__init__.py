@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "link": ("_link", "Stand between devices and a server, and lose, double, delay or damage messages."),
     "sweep": ("_sweep", "Cut power at every flash operation of an update, and judge what comes of it."),
     "replay": ("_replay", "Do one failure of a sweep again, in a debugger if asked."),
+    "doctor": ("_doctor", "Say what is wrong with this machine as a bench, and what to do."),
+    "bench": ("_bench", "List, add, lock and recover the devices of this machine."),
     "boards": ("_boards", "List boards, check a board file, make one of a Zephyr build, print the schema."),
 }
 

@@ -6,10 +6,12 @@ pyOCD and pyserial are loaded when a device is opened, not before.
 from __future__ import annotations
 
 from ._backends import DeviceSettings, open_device
-from ._console import Console
-from ._debug_port import CoreSample, DebugPort, Reset
+from ._console import Console, is_noise
+from ._debug_port import CoreSample, DebugPort, Reset, present_probes
 from ._device import Baseline, Device, Journal
-from ._power import CommandPower, EmulatedPower, Power, ResetPower
+from ._identity import Identity, check_identity, identify
+from ._ports import present_ports
+from ._power import CommandPower, EmulatedPower, LabgridPower, Power, PowerSettings, ResetPower
 from ._serial_port import Chunk, SerialPort
 
 __all__ = [
@@ -22,10 +24,18 @@ __all__ = [
     "Device",
     "DeviceSettings",
     "EmulatedPower",
+    "Identity",
     "Journal",
+    "LabgridPower",
     "Power",
+    "PowerSettings",
     "Reset",
     "ResetPower",
     "SerialPort",
+    "check_identity",
+    "identify",
+    "is_noise",
     "open_device",
+    "present_ports",
+    "present_probes",
 ]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .._errors import CapabilityMissing, PortError, ProbeError
+from .._errors import CapabilityMissing, ProbeError, ProbeMissingError
 from ..boards import Board
 from ..emulator import Master, Operation, OperationKind
 from ..emulator.control import ControlClient, EmulatedBoard
-from ._debug_port import DebugPort
+from ._debug_port import DebugPort, present_probes
 from ._device import Device, NoBaseline
-from ._power import CommandPower, EmulatedPower, Power, ResetPower
+from ._identity import check_identity
+from ._ports import find_port
+from ._power import EmulatedPower, Power, PowerSettings, ResetPower
 from ._serial_port import SerialPort
 
 __all__ = ["DeviceSettings", "open_device"]
@@ -31,21 +33,21 @@ class DeviceSettings:
 
     ``backend`` is ``embedded`` or ``hardware``. For hardware: ``probe`` is the unique id
     (needed if more than one is there), ``ports`` maps roles to pyserial URLs (found by USB
-    id otherwise), ``power_off`` and ``power_on`` are command lines.
+    id otherwise), ``power`` says how it is switched, and ``device_id`` which chip it has to be.
     """
 
     backend: str = "embedded"
     probe: str | None = None
     ports: Mapping[str, str] = field(default_factory=dict)
-    power_off: Sequence[str] = ()
-    power_on: Sequence[str] = ()
+    power: PowerSettings = field(default_factory=PowerSettings)
+    device_id: str | None = None
     speed: float = DEFAULT_SPEED
     seed: int = 1
 
     @property
     def switches_power(self) -> bool:
         """Whether the device can be switched off, so that its RAM loses its content."""
-        return self.backend == "embedded" or bool(self.power_on)
+        return self.backend == "embedded" or self.power.given
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -155,10 +157,11 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
     debug = stack.enter_context(
         DebugPort(settings.probe or _only_probe(), target=board.debug.target, options=options)
     )
+    check_identity(debug, board=board.name, device_id=settings.device_id)
     ports = {
         serial.role: stack.enter_context(
             SerialPort(
-                settings.ports.get(serial.role) or _port_of(serial),
+                settings.ports.get(serial.role) or find_port(serial),
                 baud=serial.baud,
                 name=serial.role,
                 smp="smp" in serial.carries,
@@ -166,44 +169,17 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         )
         for serial in board.serial
     }
-    power: Power = (
-        CommandPower(settings.power_off, settings.power_on) if settings.switches_power else ResetPower(debug)
-    )
+    power: Power = settings.power.switch() or ResetPower(debug)
     return Device(board, "hardware", debug, power, ports, NoBaseline(), stack.pop_all())
 
 
 def _only_probe() -> str:
-    from pyocd.probe.aggregator import DebugProbeAggregator
-
-    probes = [probe.unique_id for probe in DebugProbeAggregator.get_all_connected_probes()]
+    probes = present_probes()
     if len(probes) != 1:
-        raise ProbeError(
+        kind = ProbeError if probes else ProbeMissingError
+        raise kind(
             "no debug probe is there" if not probes else "more than one debug probe is there",
             found=", ".join(probes) or "none",
             remedy="connect the board" if not probes else "say which one: --hil-probe ID",
         )
-    return str(probes[0])
-
-
-def _port_of(serial: Any) -> str:
-    """The one port with the USB identity that the board file gives."""
-    from serial.tools import list_ports
-
-    if serial.usb is None:
-        raise PortError(
-            f"no port was named for {serial.role!r}, and the board file gives no USB identity to find it by",
-            remedy=f"say which one: --hil-port {serial.role}=/dev/ttyACM0",
-        )
-    found = [
-        port.device
-        for port in list_ports.comports()
-        if (port.vid, port.pid) == (serial.usb.vid, serial.usb.pid)
-    ]
-    if len(found) != 1:
-        raise PortError(
-            f"{len(found)} ports could be {serial.role!r}",
-            expected=f"one with USB identity {serial.usb.vid:04x}:{serial.usb.pid:04x}",
-            found=", ".join(found) or "none",
-            remedy=f"connect the board, or say which one: --hil-port {serial.role}=PORT",
-        )
-    return str(found[0])
+    return probes[0]

@@ -8,12 +8,14 @@ from collections import deque
 from typing import Final
 
 from .._deadline import Deadline
+from .._errors import LineNoiseError
 from ..protocols.slipmux import encode_text
 from ._serial_port import Chunk, SerialPort
 
-__all__ = ["Console"]
+__all__ = ["Console", "is_noise"]
 
 _SHOWN: Final = 600  # characters of output in a message
+_GLITCH: Final = 6  # characters that a reset or a cable being plugged in may garble
 _KEPT: Final = 4 * 1024 * 1024  # characters kept in all
 
 
@@ -62,6 +64,9 @@ class Console:
                 if self._port.failure is not None:
                     raise self._port.failure
                 if limit.expired:
+                    came = self._text[self._cursor :]
+                    if is_noise(came):
+                        raise self._noise(came, compiled.pattern)
                     raise limit.exceeded(
                         f"console text matching {compiled.pattern!r}",
                         seen=_shown(self._text[self._cursor :]),
@@ -69,6 +74,15 @@ class Console:
                         remedy="look at the whole transcript; the device may have reset or hang",
                     )
                 self._arrived.wait(min(limit.remaining, 0.5))
+
+    def _noise(self, came: str, pattern: str) -> LineNoiseError:
+        return LineNoiseError(
+            "what arrives on the serial port is no text",
+            where=self._port.url,
+            expected=f"console text matching {pattern!r} at {self._port.baud} baud",
+            found=f"{len(came)} characters, {_odd(came)} of them unreadable",
+            remedy="check the speed in the board file (serial[].baud), the ground wire and the cable",
+        )
 
     def command(self, line: str, *, done: str = r"^(ok|error: .*)$", deadline: float | Deadline = 5.0) -> str:
         """Send a line and wait for the line that ends its answer; the text in between."""
@@ -105,6 +119,17 @@ class Console:
                 lines[-1] += part.rstrip("\r\n")
                 fresh = part.endswith(("\n", "\r"))
         return "\n".join(lines)
+
+
+def _odd(text: str) -> int:
+    """Characters that no console prints."""
+    return sum(not (char.isprintable() or char in "\r\n\t\b\x1b") or char == "\ufffd" for char in text)
+
+
+def is_noise(text: str) -> bool:
+    """Whether text cannot be what a program printed: a quarter of it is unreadable, and not just a glitch."""
+    odd = _odd(text)
+    return odd >= _GLITCH and 4 * odd >= len(text)
 
 
 def _shown(text: str) -> str:

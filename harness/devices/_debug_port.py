@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from .._errors import FlashError, ProbeError
+from .._errors import (
+    FlashError,
+    HarnessError,
+    ProbeError,
+    ProbeFirmwareError,
+    ProbeMissingError,
+    TargetLockedError,
+)
 
-__all__ = ["CoreSample", "DebugPort", "Reset"]
+__all__ = ["CoreSample", "DebugPort", "Reset", "present_probes"]
 
 _BLOCK: Final = 64 * 1024
 
@@ -39,12 +46,21 @@ class DebugPort:
     """An open pyOCD session with one target. Raises `ProbeError` and `FlashError`.
 
     ``unique_id`` is the probe's, ``target`` a pyOCD target type, ``options`` are pyOCD
-    session options on top of those that every device of this project uses.
+    session options on top of those that every device of this project uses. ``unlock`` erases
+    a chip that has debug access switched off; without it such a chip is refused and left alone.
     """
 
-    def __init__(self, unique_id: str, *, target: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        unique_id: str,
+        *,
+        target: str,
+        options: Mapping[str, Any] | None = None,
+        unlock: bool = False,
+    ) -> None:
         self.unique_id, self.target_type = unique_id, target
-        self._session = self._open({**_OPTIONS, "target_override": target, **(options or {})})
+        own = {"target_override": target, "auto_unlock": unlock}
+        self._session = self._open({**_OPTIONS, **own, **(options or {})})
 
     def _open(self, options: dict[str, Any]) -> Any:
         from pyocd.core.exceptions import Error
@@ -52,27 +68,50 @@ class DebugPort:
 
         for name in ("pyocd", "pylink"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters arrives as an exception
+        session: Any = None
         try:
             session = ConnectHelper.session_with_chosen_probe(
                 unique_id=self.unique_id, blocking=False, return_first=True, options=options
             )
             if session is None:
-                raise ProbeError(
+                raise ProbeMissingError(
                     "no such debug probe",
                     where=self.unique_id,
-                    found=_present(),
+                    found=f"probes present: {', '.join(present_probes()) or 'none'}",
                     remedy="check cable, power and the id in the bench file; see 'pyocd list'",
                 )
             session.delegate = _NoRegisterDescription()
             session.open()
-        except Error as error:
-            raise ProbeError(
-                "the target does not answer",
-                where=f"{self.unique_id}, target {self.target_type}",
-                found=f"{type(error).__name__}: {error}",
-                remedy="check that the board has power and is the part that the board file names",
-            ) from None
+            if not unlocked(session):
+                raise Error("the core cannot be reached")
+        except HarnessError:
+            raise
+        except Exception as error:
+            raise self._refusal(session, error) from None
         return session
+
+    def _refusal(self, session: Any, error: Exception) -> ProbeError:
+        """Why a session could not be opened; what was opened of it is closed."""
+        locked = session is not None and not unlocked(session)
+        found = f"{type(error).__name__}: {error}"
+        where = f"{self.unique_id}, target {self.target_type}"
+        if session is not None:
+            with suppress(Exception):
+                session.close()
+            _close_register_description(session.target)
+        if locked:
+            return TargetLockedError(
+                "debug access is switched off in the chip; nothing was written",
+                where=where,
+                found=found,
+                remedy="'harness bench recover NAME --erase' erases everything on it and opens it again",
+            )
+        return probe_failure("opening a session with the target", where, error) or ProbeError(
+            "the target does not answer",
+            where=where,
+            found=found,
+            remedy="check that the board has power and is the part that the board file names",
+        )
 
     def __enter__(self) -> DebugPort:
         return self
@@ -172,6 +211,18 @@ class DebugPort:
         with _translated("resuming", self.unique_id):
             self.target.resume()
 
+    def check(self) -> None:
+        """Do nothing if the target answers: its core tells what it is, whatever firmware does."""
+        found = int.from_bytes(self.read(_CPUID, 4), "little")
+        if found >> 24 != _ARM:
+            raise ProbeError(
+                "the target answers nonsense",
+                where=self.unique_id,
+                expected="a core made by Arm (CPUID 0x41......)",
+                found=f"{found:#010x}",
+                remedy="check wires and supply; power-cycle the board",
+            )
+
     def sample(self) -> CoreSample:
         """Where the core is: it is stopped for a moment, and runs on."""
         with _translated("looking at the core", self.unique_id):
@@ -195,6 +246,8 @@ _S_SLEEP: Final = 1 << 18
 _S_LOCKUP: Final = 1 << 19
 _BRANCH_TO_ITSELF: Final = 0xE7FE
 
+_CPUID: Final = 0xE000ED00  # SCB.CPUID (Armv7-M Architecture Reference Manual, B3.2.3)
+_ARM: Final = 0x41
 _OPTIONS: Final = {
     "auto_unlock": False,  # a locked part is somebody's decision; unlocking would erase it
     "connect_mode": "attach",
@@ -220,11 +273,40 @@ def _close_register_description(target: Any) -> None:
         target._svd_location.filename._fileobj._file.close()
 
 
-def _present() -> str:
+def present_probes() -> list[str]:
+    """Unique ids of all debug probes that pyOCD sees."""
     from pyocd.probe.aggregator import DebugProbeAggregator
 
-    probes = DebugProbeAggregator.get_all_connected_probes()
-    return "probes present: " + (", ".join(probe.unique_id for probe in probes) or "none")
+    return [str(probe.unique_id) for probe in DebugProbeAggregator.get_all_connected_probes()]
+
+
+def unlocked(session: Any) -> bool:
+    """Whether the chip lets a debugger in, as far as pyOCD knows the family's way to tell."""
+    try:
+        return not session.target.is_locked()
+    except Exception:
+        return True
+
+
+def probe_failure(doing: str, where: str, error: Exception) -> ProbeError | None:
+    """The named error for a failure of the probe itself; ``None`` if the target is to blame."""
+    from pyocd.core import exceptions
+
+    if isinstance(error, exceptions.ProbeDisconnected):
+        return ProbeMissingError(
+            f"{doing} failed: the probe is gone",
+            where=where,
+            found=str(error),
+            remedy="check the USB cable; then run again",
+        )
+    if isinstance(error, exceptions.ProbeError):
+        return ProbeFirmwareError(
+            f"{doing} failed: the probe reports a failure of its own",
+            where=where,
+            found=str(error),
+            remedy="plug the probe out and in again; update its firmware if that happens often",
+        )
+    return None
 
 
 @contextmanager
@@ -237,7 +319,7 @@ def _translated(
     try:
         yield
     except (Error, ValueError) as error:  # an address outside of the memory map is a ValueError
-        raise kind(
+        raise probe_failure(doing, where, error) or kind(
             f"{doing} failed",
             where=where,
             found=f"{type(error).__name__}: {error}",

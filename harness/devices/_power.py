@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from typing import Final, Protocol
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, Protocol
 
 from .._errors import PowerError
 from ..emulator.control import ControlClient
 from ._debug_port import DebugPort, Reset
 
-__all__ = ["CommandPower", "EmulatedPower", "Power", "ResetPower"]
+__all__ = ["CommandPower", "EmulatedPower", "LabgridPower", "Power", "PowerSettings", "ResetPower"]
 
 _SECONDS: Final = 30
 
@@ -74,6 +76,65 @@ class CommandPower:
                 found=problem,
                 remedy="run the command by hand; check the bench file",
             )
+
+
+class LabgridPower:
+    """A network switch through labgrid's power backend of this name. Raises `PowerError`."""
+
+    real = True
+
+    def __init__(self, model: str, host: str, index: str) -> None:
+        self._where = f"{model}://{host}/{index}"
+        self._host, self._index = host, index
+        try:
+            self._backend: Any = import_module(f"labgrid.driver.power.{model}")
+        except ImportError as error:
+            raise PowerError(
+                "labgrid cannot switch this",
+                where=self._where,
+                found=str(error),
+                remedy="install labgrid; models are the modules of labgrid.driver.power",
+            ) from None
+
+    def off(self) -> None:
+        """Switch off."""
+        self._switch(False)
+
+    def on(self) -> None:
+        """Switch on."""
+        self._switch(True)
+
+    def _switch(self, wanted: bool) -> None:
+        port = getattr(self._backend, "PORT", None)
+        try:
+            self._backend.power_set(self._host, port, self._index, wanted)
+        except Exception as error:
+            raise PowerError(
+                "the power switch did not obey",
+                where=self._where,
+                found=f"{type(error).__name__}: {error}",
+                remedy="check the switch's address; try labgrid-client power",
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSettings:
+    """How a device is switched: command lines, or labgrid's (model, host, index); neither: by reset only."""
+
+    off: Sequence[str] = ()
+    on: Sequence[str] = ()
+    labgrid: tuple[str, str, str] | None = None
+
+    @property
+    def given(self) -> bool:
+        """There is a switch."""
+        return bool(self.on) or self.labgrid is not None
+
+    def switch(self) -> Power | None:
+        """The switch; ``None`` if there is none."""
+        if self.labgrid is not None:
+            return LabgridPower(*self.labgrid)
+        return CommandPower(self.off, self.on) if self.on else None
 
 
 class EmulatedPower:

@@ -17,6 +17,7 @@ from .._errors import PortError
 from ..protocols.links import FrameErrors, FrameLink, Unsubscribe
 from ..protocols.slipmux import CoapFrame, Decoder, Event, FrameError, Text
 from ..protocols.smp import LineDecoder, SmpMessage
+from ._ports import close_port, open_port, usb_serial, vanished
 
 __all__ = ["Chunk", "SerialPort"]
 
@@ -43,11 +44,12 @@ class SerialPort:
     """
 
     def __init__(self, url: str, *, baud: int, name: str = "console", smp: bool = False) -> None:
-        self.url, self._name = url, name
+        self.url, self.baud, self._name = url, baud, name
         self.failure: PortError | None = None
         self.errors = FrameErrors()
         self.smp_errors: list[FrameError] = []
-        self._serial = _open(url, baud)
+        self._serial = open_port(url, baud)
+        self._number = usb_serial(self._serial.port or url)
         self._decoder = Decoder()
         self._lines = LineDecoder() if smp else None
         self._receivers: list[_Receiver] = []
@@ -139,7 +141,7 @@ class SerialPort:
                 thread.join()
         self._waiter.close()
         with suppress(OSError):
-            _close(self._serial)
+            close_port(self._serial)
 
     def _read(self) -> None:
         try:
@@ -154,12 +156,7 @@ class SerialPort:
                 elif data is None:
                     self._handle([*self._decoder.flush(), _Quiet()])
         except (OSError, EOFError) as error:
-            self.failure = PortError(
-                "the serial port vanished while in use",
-                where=self.url,
-                found=str(error),
-                remedy="check cable and power; the same port opened twice, or the board's process ended",
-            )
+            self.failure = vanished(self._serial.port or self.url, self._number, error)
         finally:
             self._end()
 
@@ -240,36 +237,6 @@ class _SmpSide:
         self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /
     ) -> Unsubscribe:
         return self._port._add(self._receivers, (received, closed))
-
-
-def _open(url: str, baud: int) -> Any:
-    import serial
-    from serial.tools import list_ports
-
-    try:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=0, do_not_open=True)
-        if "://" not in url:
-            with suppress(AttributeError, ValueError):
-                port.exclusive = True  # a second opener would steal bytes
-        port.open()
-    except (OSError, ValueError) as error:  # SerialException is an OSError
-        present = ", ".join(found.device for found in list_ports.comports()) or "none"
-        raise PortError(
-            "the serial port cannot be opened",
-            where=url,
-            found=f"{error}; ports present: {present}",
-            remedy="check the name, the cable, your permissions, and that no other program holds the port",
-        ) from None
-    return port
-
-
-def _close(serial: Any) -> None:
-    stream = getattr(serial, "_socket", None)
-    if stream is None:
-        serial.close()
-        return
-    stream.close()  # pyserial's own close of a socket:// port sleeps for 0.3 s
-    serial.is_open = False
 
 
 class _SelectWaiter:

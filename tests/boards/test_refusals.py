@@ -219,7 +219,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
             1,
             "not YAML: more than",
         ),
-        (b"#" * ((1 << 20) + 1), 1, "larger than any board file"),
+        (b"#" * ((1 << 20) + 1), 1, "larger than any such file"),
     ],
 )
 def test_files_that_are_no_board(data: bytes, line: int, what: str, tmp_path: Path) -> None:

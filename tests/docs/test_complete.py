@@ -316,9 +316,7 @@ def test_every_scenario_has_a_test_or_a_reason() -> None:
         for row in table(SCENARIOS, heading)
     ]
     empty = [
-        row[0]
-        for row in rows
-        if not re.search(r"\.py::|does not apply|no test: |everything above", row[-1])
+        row[0] for row in rows if not re.search(r"\.py::|does not apply|no test: |everything above", row[-1])
     ]
     assert len(rows) > 35
     assert not empty

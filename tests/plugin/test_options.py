@@ -90,7 +90,7 @@ def test_command_line(run: Runner):
     assert f"boards under test: {BOARD} (hardware)" in printed
     assert f"boards ['{BOARD}']" in printed
     assert "probe='683007782', ports={'console': 'socket://host:1'}" in printed
-    assert "power_on=['switch', 'port 2', 'on']" in printed or sys.platform == "win32"
+    assert "on=['switch', 'port 2', 'on']" in printed or sys.platform == "win32"
     assert "build options {'DEFECT_a': 1, 'B': 16}" in printed
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._document import read_document as read_yaml_file
+from .._document import structure_problems
 from .._problems import shown
-from .._yaml import Document, YamlError, read_yaml
+from .._yaml import Document
 from ._devicetree import Tree, read_tree
-from ._facts import Fact, Findings, read_text
+from ._facts import Fact, Findings
 from ._kconfig import Config, read_config
 
 __all__ = ["Build", "Domain", "read_document", "read_folder"]
@@ -61,17 +63,11 @@ class Build:
 
 
 def read_document(path: Path, findings: Findings) -> Document | None:
-    """A YAML file; ``None`` after having said why not."""
-    text = read_text(path, findings)
-    if text is None:
+    """A YAML file with a mapping; ``None`` after having said why not."""
+    document = read_yaml_file(path, findings.problems)
+    if document is None:
         return None
-    try:
-        document = read_yaml(text)
-    except YamlError as error:
-        findings.refuse(Fact(None, path, error.line), f"not YAML: {error.what}")
-        return None
-    for _, line, what, found in document.problems:
-        findings.refuse(Fact(None, path, line), what, found=shown(found))
+    findings.problems += structure_problems(document, str(path))
     if not isinstance(document.value, dict):
         findings.refuse(path, "not a mapping", found=shown(document.value))
         return None

@@ -1,0 +1,316 @@
+"""Bench files: which devices hang on this machine. Twister's hardware maps are read as they are."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import platformdirs
+from pydantic import Field
+
+from .._errors import BenchError
+from ..boards import Board, Checked, Problem, Section, check_board, read_checked, shipped_boards
+from ..devices import PowerSettings
+
+__all__ = ["Bench", "BenchDevice", "bench_path", "read_bench"]
+
+_NAME: Final = "bench.yaml"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Text = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class _Uhubctl(Section):
+    location: Text
+    """Hub, as `uhubctl` prints it, for example 1-1.4."""
+    port: Annotated[int, Field(ge=1, le=64)]
+
+
+class _LabgridPower(Section):
+    model: Text
+    """labgrid's name of the switch, for example netio."""
+    host: Text
+    index: Text | int = "1"
+
+
+class _Power(Section):
+    """One of: both commands, a hub, a labgrid switch."""
+
+    off: Text | None = None
+    on: Text | None = None
+    uhubctl: _Uhubctl | None = None
+    labgrid: _LabgridPower | None = None
+
+
+class _Device(Section):
+    name: Name
+    board: Text
+    """Name of a shipped board, or a board file; paths count from the bench file."""
+    probe: Text | int
+    """Unique id of the debug probe, see `pyocd list`."""
+    device_id: Text | None = None
+    """The chip's own unique number; checked before anything is erased."""
+    ports: dict[Name, Text] = {}
+    """Serial ports by the role that the board file gives them, as pyserial URLs."""
+    power: _Power | None = None
+
+
+class _File(Section):
+    devices: list[_Device]
+
+
+class _MapEntry(Section):
+    """An entry of a hardware map (Zephyr's scripts/schemas/twister/hwmap-schema.yaml)."""
+
+    model_config = Section.model_config | {"extra": "ignore"}
+
+    connected: bool
+    id: str | int | None = None
+    platform: str | list[str]
+    probe_id: str | int | None = None
+    product: str | None = None
+    runner: str | None = None
+    serial: str | None = None
+    serial_pty: str | None = None
+    baud: int | None = None
+
+
+class _Map(Section):
+    devices: list[_MapEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchDevice:
+    """One device of a bench. ``board`` is a name or a path; ``ports`` maps roles to URLs."""
+
+    name: str
+    board: str
+    probe: str
+    device_id: str | None = None
+    ports: dict[str, str] = field(default_factory=dict)
+    power: PowerSettings = field(default_factory=PowerSettings)
+    where: str = ""
+    """``file:line``."""
+
+    def load(self) -> Board:
+        """The board. Raises `BoardError`."""
+        from ..boards import find_board
+
+        return find_board(self.board)
+
+
+@dataclass(slots=True)
+class Bench:
+    """A bench file. ``notes`` say what of a hardware map is left out."""
+
+    file: Path
+    devices: list[BenchDevice] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+
+    def require(self) -> Bench:
+        """Itself; `BenchError` with all problems if there are any."""
+        if self.problems:
+            listing = "\n".join(map(str, self.problems))
+            first = self.problems[0]
+            count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+            raise BenchError(
+                f"{count} in the bench file\n{listing}",
+                where=f"{first.file}:{first.line}",
+            )
+        return self
+
+    def device(self, name: str) -> BenchDevice:
+        """The device of this name or probe id. Raises `BenchError`."""
+        for device in self.devices:
+            if name in (device.name, device.probe):
+                return device
+        raise BenchError(
+            f"no device {name!r} on this bench",
+            where=str(self.file),
+            expected=", ".join(device.name for device in self.devices) or "none is listed",
+            remedy="see 'harness bench list', or add it with 'harness bench add'",
+        )
+
+    def of_board(self, board: Board) -> list[BenchDevice]:
+        """All devices of a board, or of a variant of it: those with the same board file."""
+        shipped, own = shipped_boards(), board.file.resolve()
+        return [
+            device
+            for device in self.devices
+            if shipped.get(device.board, Path(device.board)).resolve() == own
+        ]
+
+
+def bench_path(named: str | None = None) -> Path:
+    """The bench file: as named, ``HIL_BENCH``, ``bench.yaml`` here, or the user's own."""
+    chosen = named or os.environ.get("HIL_BENCH")
+    if chosen:
+        return Path(chosen)
+    here = Path(_NAME)
+    return (
+        here if here.is_file() else platformdirs.user_config_path("mcuboot-harness", appauthor=False) / _NAME
+    )
+
+
+def read_bench(path: Path) -> Bench:
+    """Read a bench file or a hardware map; ``problems`` say what is wrong with it."""
+    bench = Bench(path)
+    probed: Checked[_File] = read_checked(path, _File)
+    if isinstance(probed.document.value if probed.document else None, list):
+        return _read_map(bench)
+    bench.problems = probed.problems
+    if probed.content is None:
+        return bench
+    for index, device in enumerate(probed.content.devices):
+        board = _board(device.board, path.parent)
+        bench.problems += _board_problems(probed, ("devices", index, "board"), board)
+        bench.problems += _power_problems(probed, ("devices", index, "power"), device.power)
+        where = f"{path}:{probed.document.line(('devices', index)) if probed.document else 1}"
+        power, ports = _power(device.power), dict(device.ports)
+        bench.devices.append(
+            BenchDevice(device.name, board, str(device.probe), device.device_id, ports, power, where)
+        )
+    bench.problems += _repeated(probed, bench.devices)
+    for index, entry in enumerate(bench.devices):
+        bench.problems += _role_problems(probed, index, entry)
+    return bench
+
+
+def _board(name: str, folder: Path) -> str:
+    return name if name in shipped_boards() else str(folder / name)
+
+
+def _board_problems(checked: Checked[_File], path: tuple[str | int, ...], board: str) -> Iterator[Problem]:
+    file = shipped_boards().get(board, Path(board))
+    found = check_board(file)
+    if found:
+        first = found[0]
+        yield checked.problem(
+            path,
+            f"board file is refused: {first.what}",
+            found=f"{first.file}:{first.line}",
+            expected=f"a board file, or one of {', '.join(shipped_boards())}",
+            remedy=f"harness boards check {board}",
+        )
+
+
+def _role_problems(checked: Checked[_File], index: int, device: BenchDevice) -> Iterator[Problem]:
+    if not device.ports or check_board(shipped_boards().get(device.board, Path(device.board))):
+        return
+    roles = [serial.role for serial in device.load().serial]
+    for role in device.ports:
+        if role not in roles:
+            yield checked.problem(
+                ("devices", index, "ports", role),
+                "the board has no serial port of that role",
+                found=role,
+                expected=", ".join(roles) or "none at all",
+            )
+
+
+def _power_problems(
+    checked: Checked[_File], path: tuple[str | int, ...], power: _Power | None
+) -> Iterator[Problem]:
+    if power is None:
+        return
+    ways = [power.uhubctl is not None, power.labgrid is not None, bool(power.off or power.on)]
+    if sum(ways) != 1:
+        yield checked.problem(
+            path, "not one way to switch power", expected="off and on, or uhubctl, or labgrid"
+        )
+    elif (power.off is None) != (power.on is None):
+        yield checked.problem(path, "off and on need each other")
+    for name in ("off", "on"):
+        try:
+            shlex.split(getattr(power, name) or "")
+        except ValueError as error:
+            yield checked.problem((*path, name), f"no command line: {error}")
+
+
+def _power(power: _Power | None) -> PowerSettings:
+    if power is None:
+        return PowerSettings()
+    if power.uhubctl is not None:
+        hub = ["uhubctl", "-l", power.uhubctl.location, "-p", str(power.uhubctl.port), "-a"]
+        return PowerSettings(off=(*hub, "off"), on=(*hub, "on"))
+    if power.labgrid is not None:
+        return PowerSettings(labgrid=(power.labgrid.model, power.labgrid.host, str(power.labgrid.index)))
+    try:
+        return PowerSettings(
+            off=tuple(shlex.split(power.off or "", posix=os.name == "posix")),
+            on=tuple(shlex.split(power.on or "", posix=os.name == "posix")),
+        )
+    except ValueError:  # said above
+        return PowerSettings()
+
+
+def _repeated(checked: Checked[_File], devices: list[BenchDevice]) -> Iterator[Problem]:
+    for what in ("name", "probe"):
+        seen: dict[str, int] = {}
+        for index, device in enumerate(devices):
+            value = getattr(device, what)
+            if value in seen:
+                path = ("devices", index, what)
+                yield checked.problem(
+                    path, f"same {what} as devices[{seen[value]}]", found=value, expected="each one once"
+                )
+            seen.setdefault(value, index)
+
+
+def _read_map(bench: Bench) -> Bench:
+    """A hardware map: only what is connected, on a platform that a shipped board is for."""
+    checked = read_checked(bench.file, _Map, items="devices")
+    bench.problems = checked.problems
+    names: dict[str, int] = {}
+    for index, entry in enumerate(checked.content.devices if checked.content else []):
+        path = ("devices", index)
+        probe = entry.probe_id if entry.probe_id is not None else entry.id
+        platforms = [entry.platform] if isinstance(entry.platform, str) else entry.platform
+        board = next((name for one in platforms if (name := _platform_board(one))), None)
+        why = ""
+        if not entry.connected:
+            why = "is not connected"
+        elif probe in (None, "", "unknown"):
+            why = "has no probe id"
+        elif board is None:
+            why = f"no board comes with the package for {', '.join(platforms) or 'no platform'}"
+        if why or board is None:
+            bench.notes.append(checked.problem(path, why))
+            continue
+        from ..boards import find_board
+
+        definition = find_board(board)
+        ports = {}
+        if entry.serial and definition.serial:
+            ports[definition.serial[0].role] = entry.serial
+            if entry.baud and entry.baud != definition.serial[0].baud:
+                bench.notes.append(
+                    checked.problem(
+                        (*path, "baud"),
+                        "the board file's speed is used",
+                        found=str(entry.baud),
+                        expected=str(definition.serial[0].baud),
+                    )
+                )
+        elif entry.serial_pty:
+            bench.notes.append(
+                checked.problem((*path, "serial_pty"), "programs as serial ports are not started")
+            )
+        names[board] = names.get(board, 0) + 1
+        name = board if names[board] == 1 else f"{board}-{names[board]}"
+        line = checked.document.line(path) if checked.document else 1
+        bench.devices.append(BenchDevice(name, board, str(probe), None, ports, where=f"{bench.file}:{line}"))
+    return bench
+
+
+def _platform_board(platform: str) -> str | None:
+    """``nrf52840dk/nrf52840`` and the older ``nrf52840dk_nrf52840`` are the board nrf52840dk."""
+    plain = platform.partition("/")[0].partition("@")[0]
+    shipped = shipped_boards()
+    return (
+        plain if plain in shipped else next((name for name in shipped if plain.startswith(f"{name}_")), None)
+    )
