@@ -150,6 +150,8 @@ def _look_again(device: Device, listed: BenchDevice, error: BenchError) -> None:
     try:
         device.debug.reset()
         device.debug.check()
+    except ProbeMissingError:
+        return
     except HarnessError as still:
         with suppress(Exception):  # pyOCD's own discovery may fail where a probe does
             if listed.probe not in present_probes():

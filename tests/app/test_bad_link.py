@@ -43,6 +43,7 @@ class Rig:
     def __init__(self, board: Bench, server: Lwm2mServer, link: BadFrameLink) -> None:
         self.board, self.server, self.link = board, server, link
         self.device = server.device(server.wait_registration(deadline=SECONDS))
+        self.device.read("/3/0/3")  # it answers, so it has heard that it is registered
 
     def update(self, number: int, data: bytes, version: str, delivery: Delivery, deadline: float):
         component = components_of(self.device)[number]
