@@ -35,6 +35,7 @@ KNOWN_CAPABILITIES: Final = frozenset(
     | {
         "revert",
         "installs",
+        "in-place",
         "lwm2m",
         "smp",
         "console",
@@ -267,7 +268,8 @@ class Board:
         """Names of what the board can do.
 
         * the swap mode, for example ``scratch``; ``revert`` if an unconfirmed image is given up;
-          ``installs`` if the boot loader brings updates into the primary slot
+          ``installs`` if the boot loader brings updates into the primary slot, ``in-place`` if images
+          run from the slot they are in
         * ``two-images`` and so on, for at least as many components
         * protocols for updates (``lwm2m``, ``smp``) and on serial ports (``console``, ``slipmux``)
         * ``emulator``; ``signing`` if there is a private key
@@ -279,6 +281,8 @@ class Board:
             found.add("revert")
         if mode.swaps or mode.overwrites:
             found.add("installs")
+        if mode.executes_in_place:
+            found.add("in-place")
         found |= {f"{_NUMBERS[count]}-images" for count in range(2, min(len(self.components), 8) + 1)}
         found |= {protocol for port in self.serial for protocol in port.carries if protocol != "smp"}
         for name, present in (

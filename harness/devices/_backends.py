@@ -82,6 +82,8 @@ class _Snapshots:
         self._control.call("restore", name)
         self._control.call("forget_diagnostics")
         self._known[name] = self._known.pop(name)
+        if len(parts[name]) < len(content):
+            self._control.call("power", True, True)
         return parts[name]
 
     def remember(self, content: Mapping[int, bytes]) -> None:

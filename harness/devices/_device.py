@@ -30,11 +30,11 @@ class Baseline(Protocol):
     def recall(self, content: Mapping[int, bytes]) -> Mapping[int, bytes] | None:
         """Put back the largest part of ``content`` that is remembered, and return it; None if nothing is.
 
-        The core is halted then.
+        Power is off if that is all of it. Otherwise the core is halted at reset, with power on.
         """
 
     def remember(self, content: Mapping[int, bytes]) -> None:
-        """Remember the present content; the core is halted."""
+        """Remember the present content; power is off."""
 
 
 class Journal(Protocol):
@@ -163,19 +163,22 @@ class Device:
         if more and self._baseline.steps:
             self._bring({address: data for address, data in content.items() if whole[address] == data})
         self._bring(whole)
-        self.power.off()
         self.settle()
 
     def _bring(self, content: Mapping[int, bytes]) -> None:
-        """Make flash hold this and nothing else; the core is halted."""
+        """Make flash hold this and nothing else; power is off afterwards."""
         held = self._baseline.recall(content)
         if held is None:
             self.power.on()
             self.debug.erase_chip()
-        missing = {address: data for address, data in content.items() if address not in (held or {})}
+            held = {}
+        elif len(held) == len(content):
+            return
+        missing = {address: data for address, data in content.items() if address not in held}
         if missing:
             self.debug.program(missing)
-            self._baseline.remember(content)
+        self.power.off()
+        self._baseline.remember(content)
 
     def findings(self) -> list[str]:
         """Rules of the part that firmware has broken since the last `install`, as the emulator saw them."""

@@ -165,9 +165,11 @@ class BoardServer:
         with self._runner.stopped() as machine:
             machine.reset(ResetKind[kind.upper()])
 
-    def _do_power(self, on: bool) -> None:
+    def _do_power(self, on: bool, halted: bool = False) -> None:
         with self._runner.stopped() as machine:
             (machine.power_on if on else machine.power_off)()
+            if halted:
+                machine.debug.halt(DFSR_HALTED)
 
     def _do_state(self) -> dict[str, Any]:
         with self._runner.stopped(wake=False) as machine:

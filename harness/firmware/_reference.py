@@ -113,13 +113,18 @@ def bootloader_program(layout: FirmwareLayout, *, options: Mapping[str, int] | N
 
 
 def application_program(
-    layout: FirmwareLayout, behaviour: Behaviour = Behaviour.GOOD, *, options: Mapping[str, int] | None = None
+    layout: FirmwareLayout,
+    behaviour: Behaviour = Behaviour.GOOD,
+    *,
+    secondary: bool = False,
+    options: Mapping[str, int] | None = None,
 ) -> Program:
-    """The application for the primary slot of the first component, to be signed by the caller."""
-    slot = layout.components[0].primary
+    """The application for a slot of the first component, to be signed by the caller."""
+    component = layout.components[0]
+    slot = component.secondary if secondary else component.primary
     body = Region(slot.address + layout.header_size, slot.size - layout.header_size)
     return _program(
-        f"app-{behaviour}",
+        f"app-{behaviour}" + "-secondary" * secondary,
         layout,
         "app",
         body,

@@ -19,7 +19,7 @@ from .conftest import Images
 pytestmark = pytest.mark.hil_requires("signing", "installs")
 
 
-def _stranger(board: Board) -> SigningKey:
+def stranger(board: Board) -> SigningKey:
     """A key of the board's kind that the boot loader does not know."""
     makers: dict[KeyType, Callable[[], Any]] = {
         KeyType.ED25519: ed25519.Ed25519PrivateKey.generate,
@@ -50,7 +50,7 @@ def test_damaged_image_is_refused(
 def test_wrongly_signed_image_is_refused(
     hil_rig: UpdateRig, images: Images, hil_component: Component, permanent: bool
 ) -> None:
-    new = images.new(hil_component.name, key=_stranger(hil_rig.board))
+    new = images.new(hil_component.name, key=stranger(hil_rig.board))
     hil_rig.installed = dict(images.old)
     hil_rig.offer(new, permanent=permanent)
     hil_rig.expect({new: Verdict.REFUSED}, why="an image of an unknown key is erased, not installed")
@@ -134,7 +134,7 @@ def test_image_at_the_wrong_place_is_refused(
 def test_device_tells_that_a_wrongly_signed_update_failed(
     rig: UpdateRig, images: Images, hil_component: Component
 ) -> None:
-    new = images.new(hil_component.name, key=_stranger(rig.board))
+    new = images.new(hil_component.name, key=stranger(rig.board))
     rig.download(new)
     rig.update(hil_component.name, instances=())
     rig.expect({new: Verdict.REFUSED}, why="an image of an unknown key is erased, and the device says so")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._boot import Restart, describe_core
+from ._boot import Restart, describe_core, running_slot
 from ._images import ImageFactory, SignedImage, describe
 from ._rig import BOOT_SECONDS, UpdateRig
 from ._staging import factory_trailer, request, staged, upload_area
@@ -25,6 +25,7 @@ __all__ = [
     "judge",
     "meaning",
     "request",
+    "running_slot",
     "sector_name",
     "staged",
     "upload_area",

@@ -9,7 +9,7 @@ from .._deadline import Deadline
 from .._errors import DeadlineExceeded
 from ..devices import CoreSample, Device
 
-__all__ = ["Restart", "describe_core", "wait_application", "wait_parked"]
+__all__ = ["Restart", "describe_core", "running_slot", "wait_application", "wait_parked"]
 
 _VTOR: Final = 0xE000ED08  # Armv7-M Architecture Reference Manual, B3.2.5
 _POLL_SECONDS: Final = 0.01
@@ -55,6 +55,16 @@ def describe_core(device: Device, sample: CoreSample) -> str:
     else:
         where = "in a slot of image 0" if _in_application(device, sample.pc) else "outside all slots"
     return f"the core {what} {where}, at {sample.pc:#010x}"
+
+
+def running_slot(device: Device) -> int | None:
+    """Address of the slot of image 0 whose vector table the core uses; None if it is in neither."""
+    table = int.from_bytes(device.debug.read(_VTOR, 4), "little")
+    slots = device.board.boot_settings().images[0]
+    for slot in (slots.primary, slots.secondary):
+        if slot is not None and slot.address <= table < slot.address + slot.size:
+            return slot.address
+    return None
 
 
 def wait_application(device: Device, *, deadline: float | Deadline) -> None:

@@ -95,19 +95,21 @@ class ImageFactory:
         size: int = _MODEL_SIZE,
         seed: int | None = None,
         exactly: int | None = None,
+        secondary: bool = False,
         **signing: Any,
     ) -> SignedImage:
         """A signed image.
 
         Component 0 is the application, built to behave as asked; the others carry data of
-        ``size`` bytes that depend on ``seed`` (by default on the version). ``signing`` are
+        ``size`` bytes that depend on ``seed`` (by default on the version). With ``secondary`` the
+        application is linked to run from the secondary slot. ``signing`` are
         fields of `harness.mcuboot.SigningOptions`, for example ``dependencies``. With
         ``exactly`` the payload is filled up until the image takes that many bytes, whether or
         not the slot has room for them.
         """
         chosen = self.board.component(component)
         if chosen.image == 0:
-            payload = self._application(behaviour)
+            payload = self._application(behaviour, secondary)
             label = f"{chosen.name} {version}" + ("" if behaviour is Behaviour.GOOD else f" ({behaviour})")
         else:
             payload = self._data(version, size, seed)
@@ -144,11 +146,13 @@ class ImageFactory:
             images.append(SignedImage(component.name, version, entry.data, f"{component.name} {version}"))
         return tuple(images)
 
-    def _application(self, behaviour: Behaviour) -> bytes:
-        if (behaviour,) not in self._payloads:
-            program = application_program(firmware_layout(self.board), behaviour, options=self._options)
-            self._payloads[behaviour,] = Elf.read(compile_program(program)).binary()[1]
-        return self._payloads[behaviour,]
+    def _application(self, behaviour: Behaviour, secondary: bool) -> bytes:
+        key = behaviour, secondary
+        if key not in self._payloads:
+            layout = firmware_layout(self.board)
+            program = application_program(layout, behaviour, secondary=secondary, options=self._options)
+            self._payloads[key] = Elf.read(compile_program(program)).binary()[1]
+        return self._payloads[key]
 
     def _data(self, version: str, size: int, seed: int | None) -> bytes:
         key = (version, size, seed)

@@ -48,9 +48,12 @@ def staged(board: Board, image: SignedImage, *, permanent: bool = False) -> dict
     return {place: bytes(data), **asked}
 
 
-def factory_trailer(board: Board, component: str | int | Component, *, confirmed: bool) -> dict[int, bytes]:
-    """A trailer as ``imgtool sign --pad [--confirm]`` puts it behind an image for the primary slot."""
-    area = board.partition(board.component(component).primary)
+def factory_trailer(
+    board: Board, component: str | int | Component, *, confirmed: bool, secondary: bool = False
+) -> dict[int, bytes]:
+    """A trailer as ``imgtool sign --pad [--confirm]`` puts it behind an image for a slot."""
+    chosen = board.component(component)
+    area = board.partition(chosen.secondary if secondary and chosen.secondary else chosen.primary)
     asked = set_pending(_erased(board, area), permanent=False).writes
     magic = [write for write in asked if write.field == "magic"]
     content = _written(area, magic)

@@ -15,11 +15,12 @@ from .verify import verify
 BOARD = "nrf52840dk"
 #: what that board has none of
 OTHER_BOARDS = {
+    "test_in_place": ["swap_mode=direct-xip", "swap_mode=direct-xip-revert"],
     "test_downgrade": [
         "downgrade_prevention=version",
         "downgrade_prevention=security_counter",
         "rollback_protection=true",
-    ]
+    ],
 }
 FOLDER = Path(harness.suite.__file__).parent
 FILES = sorted(FOLDER.glob("test_*.py"))

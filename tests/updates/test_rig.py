@@ -47,6 +47,17 @@ def test_device_that_does_not_come_back_is_judged_from_flash(rig: UpdateRig, old
     assert "boot: image 0 starts at 0xc200" in message.partition("console (last lines")[2]
 
 
+def test_nothing_runs_before_the_device_is_switched_on(rig: UpdateRig, old: list[SignedImage]):
+    staged = rig.stage(rig.images.make("model", "2.0.0"))
+    rig.install(*old)
+    said = rig.device.console.tail(10_000).count("boot:")
+    for more in (staged, {}, staged):  # programmed, on top of what is remembered, remembered
+        rig.install(*old, staged=more)
+        assert rig.device.console.tail(10_000).count("boot:") == said
+    rig.boot()
+    assert rig.device.console.tail(10_000).count("boot:") > said
+
+
 def test_bricked_device_is_called_so(rig: UpdateRig, old: list[SignedImage]):
     spoilt = dataclasses.replace(old[1], data=old[1].data[:-100] + b"!" * 100)
     rig.install(old[0], spoilt)
