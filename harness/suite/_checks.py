@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from .._deadline import Deadline
-from .._errors import RequestError, VerdictError
+from .._errors import RegistrationError, RequestError, VerdictError
 from ..mcuboot import BootAction
 from ..protocols import UpdatableComponent, UpdateResult, UpdateState, UpdateStatus
 from ..updates import SignedImage, UpdateRig, Verdict, judge, sector_name
@@ -100,14 +100,18 @@ def expect_refusal(
         found = answer if isinstance(answer, str) else "2.04"
     except RequestError as error:
         found = error.code
-    after = component.status()
     problems = []
     if found != code:
         problems.append(
             f"{component.path} of {rig.board.name} answered {found}, and should refuse with {code}"
         )
-    if after != before:
-        problems.append(f"{component.path} of {rig.board.name} was {before}, and is now {after}")
+    try:
+        after = component.status()
+    except RegistrationError:
+        problems.append(f"{component.path} of {rig.board.name} was {before}, and the device has restarted")
+    else:
+        if after != before:
+            problems.append(f"{component.path} of {rig.board.name} was {before}, and is now {after}")
     if problems:
         lines = [*problems, f"rule: {why}"]
         raise VerdictError("\n".join([*lines, _NEXT_STATE, "", rig.evidence()]))
