@@ -58,6 +58,11 @@ def record(setup: Setup) -> Recording:
     bare = dataclasses.replace(bare, content=_content(now))
     chip = Chip(bare, merging=False)
     first = _started(setup, chip, chip.run(bare.start), "the power-on to record")
+    configured = _configured(bare, first.end)
+    if configured:
+        bare = dataclasses.replace(bare, content={**bare.content, **configured})
+        chip = Chip(bare, merging=False)
+        first = _started(setup, chip, chip.run(bare.start), "the power-on to record")
     operations = chip.trail.operations
     if not operations:
         raise SweepError(
@@ -124,6 +129,17 @@ def bare_recording(setup: Setup) -> Recording:
         limits=dataclasses.replace(_PATIENCE, settle=setup.settle * (_SECOND // 1000)),
         goal=Goal((), frozenset(), ()),
     )
+
+
+def _configured(bare: Recording, end: Contents) -> dict[int, bytes]:
+    """What start-up code has written outside of the flash array that the slots lie in.
+
+    A chip's configuration (nRF52: the reset pin in UICR) is written at the first power-on of its
+    life and has nothing to do with an update.
+    """
+    base, size = next((base, size) for base, size in bare.arrays if base <= bare.slots.address < base + size)
+    differing = end.differing(bare.start)
+    return {start: ours for start, ours, _ in differing if not base <= start < base + size}
 
 
 def _content(contents: Contents) -> dict[int, bytes]:
