@@ -98,6 +98,8 @@ class Judge:
         areas = [area for part in recording.parts for area in (part.primary, part.secondary)]
         areas += [recording.settings.scratch] if recording.settings.scratch else []
         self._areas = [(area.address, area.size) for area in areas]
+        slots = recording.slots.address
+        self._once = any(array.write_once and slots in array for array in chip.machine.bus.arrays)
 
     def verdict(self, contents: Contents, *, application: bool, wanted: Runs | None = None) -> Verdict:
         """The verdict on contents. ``application`` says that an image was cut, not the boot loader.
@@ -132,8 +134,8 @@ class Judge:
         """
         for part in self._recording.parts:
             primary = self._trailer(part.primary, contents)
-            if primary.copy_done is FlagState.SET and primary.image_ok is FlagState.BAD:
-                yield from _bad_fields(part, "primary", primary)
+            if self._done(primary) and primary.image_ok is FlagState.BAD:
+                yield from self._bad_fields(part, "primary", primary)
 
     # what boots make of it
 
@@ -218,7 +220,7 @@ class Judge:
             copied = self._recording.settings.mode.overwrites
             for slot in (image.primary, None if copied else image.secondary):
                 if slot is not None and slot.trailer is not None:
-                    yield from _bad_fields(part, slot.name, slot.trailer)
+                    yield from self._bad_fields(part, slot.name, slot.trailer)
             if plan.action is not BootAction.KEEP:
                 yield Finding(Rule.LEGAL, f"{part.name}: still {plan.action} although nothing changes")
 
@@ -274,19 +276,27 @@ class Judge:
 
     def _state(self, part: Part, contents: Contents) -> str:
         primary, secondary = (self._trailer(area, contents) for area in (part.primary, part.secondary))
-        complete = primary.magic is MagicState.GOOD and primary.copy_done is FlagState.SET
+        complete = primary.magic is MagicState.GOOD and self._done(primary)
         if part.label(contents) != "new" or not complete or secondary.magic is MagicState.GOOD:
             return ""
         return {FlagState.UNSET: "tested", FlagState.SET: "confirmed"}.get(primary.image_ok, "")
 
+    def _done(self, trailer: Trailer) -> bool:
+        """Whether a swap was noted as complete: on flash that takes a unit once, half a note is one."""
+        return trailer.copy_done is FlagState.SET or (self._once and trailer.copy_done is FlagState.BAD)
 
-def _bad_fields(part: Part, slot: str, trailer: Trailer) -> Iterator[Finding]:
-    """Fields of a trailer that are neither set nor unset."""
-    bad = [name for name, state in _fields(trailer) if state == "bad"]
-    if bad == ["image_ok"] and slot == "primary":
-        yield Finding(Rule.CONFIRMED, f"{part.name}: image_ok is neither set nor unset")
-    elif bad:
-        yield Finding(Rule.LEGAL, f"{part.name}: {', '.join(bad)} of the {slot} slot neither set nor unset")
+    def _bad_fields(self, part: Part, slot: str, trailer: Trailer) -> Iterator[Finding]:
+        """Fields of a trailer that are neither set nor unset."""
+        done = self._done(trailer)
+        bad = [
+            name for name, state in _fields(trailer) if state == "bad" and not (name == "copy_done" and done)
+        ]
+        if bad == ["image_ok"] and slot == "primary":
+            yield Finding(Rule.CONFIRMED, f"{part.name}: image_ok is neither set nor unset")
+        elif bad:
+            yield Finding(
+                Rule.LEGAL, f"{part.name}: {', '.join(bad)} of the {slot} slot neither set nor unset"
+            )
 
 
 def _text(labels: tuple[str, ...]) -> str:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.sweep import Plan, Recording, Tears
+from harness.boards import find_board
+from harness.sweep import Options, Plan, Recording, Tears, prepare
 from harness.sweep._explore import Explorer, Tally
-from harness.sweep._judge import Outcome
+from harness.sweep._judge import Outcome, Rule
 
-from .boards import recorded
+from .boards import build_options, recorded
 
 SWAPS = ("scratch", "move", "offset")
 COPIES = ("overwrite-only", "overwrite-only-fast")
@@ -121,3 +122,26 @@ def test_planted_defect_is_found(defect: str) -> None:
 @pytest.mark.parametrize("planted", sorted(set(DEFECTS.values()), key=str))
 def test_nothing_is_found_without_it(planted: Planted) -> None:
     assert failures(explore(of(planted), Plan(Tears(inside=False), pairs=0, chains=0))) == []
+
+
+def at_copy_done(recording: Recording) -> tuple[set[Rule], Tally]:
+    """The rules that do not hold when power is lost inside the last write, and all results."""
+    plan = Plan(Tears(random=4), pairs=0, chains=0)
+    explorer, last = Explorer(recording, plan), len(recording.operations) - 1
+    assert explorer.places.at(recording.operations[last].address, 1).kind == "app primary, copy_done"
+    tally = explorer.explore(last, last + 1)
+    return {finding.rule for group in tally.groups for finding in group.findings}, tally
+
+
+def test_torn_copy_done_counts_as_written_where_flash_takes_a_unit_once() -> None:
+    options = Options(size=16, old_size=16, build=build_options())
+    recording = prepare(find_board("disco_l475_iot1"), "test", options=options).recording
+    rules, tally = at_copy_done(recording)
+    assert not rules
+    assert tally.outcomes[Outcome.USED_UP] > 1
+
+
+def test_torn_copy_done_is_illegal_where_it_can_be_completed() -> None:
+    rules, tally = at_copy_done(of(DEFECTS["torn_end_ignored"], "torn_end_ignored"))
+    assert Rule.LEGAL in rules
+    assert tally.outcomes[Outcome.FAILED] > 1
