@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
 from .._errors import ImageError
 
 __all__ = ["Elf", "Segment"]
+
+#: Tag_CPU_arch of the Arm build attributes (Addenda to the ABI, IHI 0045)
+_ARCHITECTURES: Final = {
+    10: "v7",
+    11: "v6-M",
+    12: "v6S-M",
+    13: "v7E-M",
+    14: "v8",
+    16: "v8-M.base",
+    17: "v8-M.main",
+    21: "v8.1-M.main",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,8 @@ class Elf:
     path: Path
     segments: tuple[Segment, ...]
     symbols: dict[str, int]
+    architecture: str = ""
+    """``v7E-M``, ``v7-A`` and so on; empty if the file does not say."""
 
     @classmethod
     def read(cls, path: Path) -> Elf:
@@ -54,11 +69,12 @@ class Elf:
                     for symbol in section.iter_symbols()
                     if symbol.name and not symbol.name.startswith("$")
                 }
+                architecture = _architecture(elf)
         except OSError as error:
             raise ImageError("cannot be read", where=str(path), found=str(error)) from None
         except ELFError as error:
             raise ImageError("not an ELF file", where=str(path), found=str(error)) from None
-        return cls(path, segments, symbols)
+        return cls(path, segments, symbols, architecture)
 
     def binary(self, fill: int = 0xFF) -> tuple[int, bytes]:
         """(lowest address, content) with gaps filled."""
@@ -71,3 +87,19 @@ class Elf:
             at = segment.address - start
             content[at : at + len(segment.data)] = segment.data
         return start, bytes(content)
+
+
+def _architecture(elf: ELFFile) -> str:
+    section = elf.get_section_by_name(".ARM.attributes")
+    if not isinstance(section, ARMAttributesSection):
+        return ""
+    tags = {
+        attribute.tag: attribute.value
+        for part in section.iter_subsections()
+        for block in part.iter_subsubsections()
+        for attribute in block.iter_attributes()
+    }
+    number = tags.get("TAG_CPU_ARCH", 0)
+    profile = chr(tags.get("TAG_CPU_ARCH_PROFILE", 0)).strip("\0")
+    name = _ARCHITECTURES.get(number, f"number {number}")
+    return f"{name}-{profile}" if profile and "-" not in name else name

@@ -32,7 +32,7 @@ def dump_setup(maker: Maker, dump: FlashView) -> Setup:
     if maker.options.bootloader is not None or dump.read(loader.address, 8) is None:
         dump_without = FlashView.build(dump.regions).filled(loader.address, loader.size)
         blank = dump_without.with_bytes(loader.address, b"\xff" * loader.size)
-        for address, data in maker.factory.bootloader().items():
+        for address, data in maker.bootloader().items():
             blank = blank.with_bytes(address, data)
         content = dict(blank.regions)
     return maker.setup_from("flash dump", content, parts)

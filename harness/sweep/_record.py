@@ -31,7 +31,8 @@ class Setup:
 
     ``content`` is flash by address. ``lead`` power-ons come first, and the one after them is
     recorded. ``settle`` is how many milliseconds an application may be quiet until it counts as
-    settled; 0 means that a power-on ends when an image starts.
+    settled; 0 means that a power-on ends when an image starts. ``installs`` says that the first
+    power-on of all has to bring the updates into use.
     """
 
     scenario: str
@@ -45,6 +46,7 @@ class Setup:
     allowed: tuple[FlashArea, ...]
     lead: int = 0
     settle: int = 0
+    installs: bool = False
     chip_seed: int = 1
 
 
@@ -54,7 +56,8 @@ def record(setup: Setup) -> Recording:
     chip = Chip(bare, merging=False)
     now = bare.start
     for number in range(setup.lead):
-        now = _started(setup, chip, chip.run(now), f"power-on {number + 1} before the recorded one").end
+        power = _started(setup, chip, chip.run(now), f"power-on {number + 1} before the recorded one")
+        now = _installed(setup, chip, power).end if number == 0 else power.end
     bare = dataclasses.replace(bare, content=_content(now))
     chip = Chip(bare, merging=False)
     first = _started(setup, chip, chip.run(bare.start), "the power-on to record")
@@ -63,6 +66,8 @@ def record(setup: Setup) -> Recording:
         bare = dataclasses.replace(bare, content={**bare.content, **configured})
         chip = Chip(bare, merging=False)
         first = _started(setup, chip, chip.run(bare.start), "the power-on to record")
+    if not setup.lead:
+        _installed(setup, chip, first)
     operations = chip.trail.operations
     if not operations:
         raise SweepError(
@@ -171,6 +176,21 @@ def _started(setup: Setup, chip: Chip, power: Power, which: str) -> Power:
             where=where,
             found="/".join(labels) + "; console:\n" + _console(chip),
             remedy="the board file's slots must be those that the boot loader was built with",
+        )
+    return power
+
+
+def _installed(setup: Setup, chip: Chip, power: Power) -> Power:
+    """``power``, if it has brought the updates into use that the scenario is about."""
+    wanted = tuple("old" if part.new is None else "new" for part in setup.parts)
+    labels = chip.recording.labels(power.end)
+    if setup.installs and labels != wanted:
+        raise SweepError(
+            "the boot loader does not install the update, even without a power cut",
+            where=f"scenario {setup.scenario} on {setup.board}",
+            expected=f"{'/'.join(wanted)} in the primary slots",
+            found="/".join(labels) + "; console:\n" + _console(chip),
+            remedy="boot loader, board file and images must fit each other: key, slots, swap mode, versions",
         )
     return power
 

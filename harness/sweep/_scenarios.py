@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .._errors import BoardError, CapabilityMissing, SweepError
 from ..boards import Board, Component
-from ..firmware import application_program, compile_program, firmware_layout
+from ..firmware import Elf, application_program, compile_program, firmware_layout
 from ..mcuboot import FlashArea, Image, Version, sign
 from ..updates import ImageFactory, SignedImage, staged
 from ._record import Setup
@@ -27,6 +27,9 @@ _STACK: Final = 0x20001000
 #: header, TLVs and some room, in bytes
 _AROUND: Final = 1024
 _STORAGE: Final = "storage"
+_ELF: Final = b"\x7fELF"
+#: architectures whose programs the emulated cores run; a file need not say
+_CORES: Final = {"v6-M", "v6S-M", "v7-M", "v7E-M", ""}
 #: the scenario that is recorded on a device with a server
 DOWNLOAD: Final = "download"
 
@@ -130,6 +133,33 @@ class Maker:
         image = SignedImage(part.name, Version.parse(_NEW), part.new, part.name)
         return staged(self.board, image, permanent=permanent)
 
+    def bootloader(self) -> dict[int, bytes]:
+        """The boot loader by address. Raises `SweepError` or `ImageError` if this board cannot run it."""
+        file, board = self.factory.bootloader_file(), self.board
+        content = self.factory.bootloader()
+        if file.read_bytes()[:4] == _ELF and (core := Elf.read(file).architecture) not in _CORES:
+            raise SweepError(
+                "built for another core",
+                where=f"boot loader {file}",
+                expected=f"Arm {', '.join(sorted(_CORES - {''}))}",
+                found=core,
+            )
+        if not any(data.strip(b"\xff") for data in content.values()):
+            raise SweepError("nothing in it", where=f"boot loader {file}")
+        room = board.partition(board.mcuboot.partition)
+        flash = board.flash.base, board.flash.base + board.flash.size
+        for address, data in content.items():
+            outside = address + len(data) <= flash[0] or flash[1] <= address  # configuration, such as UICR
+            if not (outside or (room.address <= address and address + len(data) <= room.end)):
+                raise SweepError(
+                    f"does not fit into the partition {board.mcuboot.partition!r} of board {board.name}",
+                    where=f"boot loader {file}",
+                    expected=f"{room}",
+                    found=f"{address:#x}..{address + len(data) - 1:#x}",
+                    remedy="give the board file the partitions that the boot loader was built with",
+                )
+        return content
+
     def setup(
         self,
         scenario: str,
@@ -141,12 +171,12 @@ class Maker:
         settle: int = 0,
     ) -> Setup:
         """Bootloader, old images and, if ``offered``, staged updates."""
-        content = self.factory.bootloader()
+        content = self.bootloader()
         for part in parts:
             content[part.primary.address] = part.old
             if part.new is not None and offered:
                 content |= self.staged(part, permanent=permanent)
-        return self.setup_from(scenario, content, parts, lead=lead, settle=settle)
+        return self.setup_from(scenario, content, parts, lead=lead, settle=settle, installs=offered)
 
     def setup_from(
         self,
@@ -156,6 +186,7 @@ class Maker:
         *,
         lead: int = 0,
         settle: int = 0,
+        installs: bool = False,
     ) -> Setup:
         """A scenario that begins with this content."""
         board = self.board
@@ -172,6 +203,7 @@ class Maker:
             allowed=tuple(self._allowed(application=settle > 0)),
             lead=lead,
             settle=settle,
+            installs=installs,
         )
 
     def _allowed(self, *, application: bool) -> list[FlashArea]:

@@ -163,13 +163,12 @@ class ImageFactory:
 
 
 def _content(file: Path, base: int) -> dict[int, bytes]:
-    """What a .elf, .hex or .bin file puts where; a .bin starts at ``base``."""
-    suffix = file.suffix.lower()
-    if suffix == ".elf":
-        return {segment.address: segment.data for segment in Elf.read(file).segments}
+    """What an ELF, .hex or binary file puts where; a binary one starts at ``base``."""
     try:
         data = file.read_bytes()
-        return dict(FlashView.from_hex(data).regions) if suffix == ".hex" else {base: data}
+        if file.suffix.lower() == ".elf" or data.startswith(b"\x7fELF"):
+            return {segment.address: segment.data for segment in Elf.read(file).segments}
+        return dict(FlashView.from_hex(data).regions) if file.suffix.lower() == ".hex" else {base: data}
     except OSError as error:
         raise ImageError("cannot be read", where=str(file), found=error.strerror or str(error)) from None
     except ImageError as error:
