@@ -27,17 +27,32 @@ _RULES: Final = {
 }
 
 
-@dataclass(slots=True, eq=False)
 class Trail:
     """The flash operations of a power-on from ``start``.
 
-    They are ``operations``, and if the machine then met a known state those of another one, ``next``,
+    They are those of ``parts``, and if the machine then met a known state those of another one, ``next``,
     from an index on.
     """
 
-    start: Contents
-    operations: Sequence[Operation] = ()
-    next: tuple[Trail, int] | None = None
+    __slots__ = ("_operations", "_parts", "next", "start")
+
+    def __init__(
+        self,
+        start: Contents,
+        parts: Sequence[Sequence[Operation]] = (),
+        next: tuple[Trail, int] | None = None,  # noqa: A002
+    ) -> None:
+        self.start, self.next = start, next
+        self._parts = parts
+        self._operations: Sequence[Operation] | None = None
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """Those that are its own."""
+        if self._operations is None:
+            parts = self._parts
+            self._operations = parts[0] if len(parts) == 1 else [item for part in parts for item in part]
+        return self._operations
 
     def whole(self) -> list[Operation]:
         """All of them."""
@@ -48,6 +63,22 @@ class Trail:
             found += trail.operations[index:]
             after = trail.next
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """What is kept of a power-on that followed a path: so many steps of it, then ``next``.
+
+    Not the contents, of which there are as many as points.
+    """
+
+    power: Power
+    path: Path
+    steps: int
+    next: tuple[Trail, int] | None = None
+
+    def trail(self, start: Contents) -> Trail:
+        return Trail(start, [step.operations for step in self.path.steps[: self.steps]], self.next)
 
 
 @dataclass(slots=True)
@@ -134,7 +165,7 @@ class Chip:
         self._held: dict[int, bytes] = {}
         self._touched: set[int] = set(recording.origin.pieces)
         self._known: dict[tuple[int, bytes], _Known] = {}
-        self._powers: dict[int, tuple[Power, Trail]] = {}
+        self._powers: dict[int, tuple[Power, Trail] | _Foreseen] = {}
         self._paths = Paths()
 
     def _print(self, data: bytes) -> None:
@@ -160,32 +191,35 @@ class Chip:
         if not self.merging:
             return self.run(contents)
         known = self._powers.get(contents.key)
-        if known is not None:
-            power, self.trail = known
-            return power
-        power = (None if contents.weak else self._foresee(contents)) or self.run(contents)
-        self._powers[contents.key] = power, self.trail
+        if known is None and not contents.weak:
+            known = self._foresee(contents)
+            if known is not None:
+                self._powers[contents.key] = known
+        if isinstance(known, _Foreseen):
+            self.trail = known.trail(contents)
+            return known.power
+        if known is None:
+            power = self.run(contents)
+            known = self._powers[contents.key] = power, self.trail
+        power, self.trail = known
         return power
 
-    def _foresee(self, contents: Contents) -> Power | None:
+    def _foresee(self, contents: Contents) -> _Foreseen | None:
         for path in self._paths:
-            operations: tuple[Operation, ...] = ()
             steps = 0
             for step, key in path.along(contents):
                 steps += 1
-                operations = (*operations, *step.operations) if operations else step.operations
                 known = self._known.get((key, step.fingerprint))
                 if known is not None and known.holds(step.clocks):
                     self._paths.used(path)
                     self.counts.foreseen += 1
-                    self.trail = Trail(contents, operations, (known.trail, known.index))
-                    return known.power
+                    return _Foreseen(known.power, path, steps, (known.trail, known.index))
             if path.power is not None and steps == len(path.steps):
                 self._paths.used(path)
                 self.counts.foreseen += 1
-                self.trail = Trail(contents, operations)
-                end = contents.after_all(operations).compact()
-                return Power(end, path.power.ending, path.power.pc)
+                power = path.power
+                end = contents.after_all(item for step in path.steps for item in step.operations).compact()
+                return _Foreseen(Power(end, power.ending, power.pc), path, steps)
         return None
 
     def run(self, contents: Contents) -> Power:
@@ -214,7 +248,7 @@ class Chip:
         self.counts.instructions += spent[1]
         self.counts.operations += len(run.operations)
         met = run.met
-        self.trail = Trail(contents, tuple(run.operations), (met.trail, met.index) if met else None)
+        self.trail = Trail(contents, [tuple(run.operations)], (met.trail, met.index) if met else None)
         for mark in run.marks:
             self._known[mark.key] = self._seen_from(run, mark, power)
         if self.merging:

@@ -221,15 +221,18 @@ class Explorer:
 
     def _cut_again(self, tally: Tally, case: Case, contents: Contents, verdict: Verdict) -> None:
         plan = self.plan
-        if plan.pairs in {0, AUTOMATIC} and not plan.chains:
+        some = plan.pairs is not None and plan.pairs > 0
+        some = some and self._chosen("pairs", case, (plan.pairs or 0) / _TOGETHER)
+        chain = plan.chains > 0 and self._chosen("chains", case, plan.chains)
+        if not (plan.pairs is None or some or chain):
             return
         self._chip.power_on(contents)
         trail = self._chip.trail
         if plan.pairs is None:
             self._all_seconds(tally, case, trail)
-        elif plan.pairs > 0 and self._chosen("pairs", case, plan.pairs / _TOGETHER):
+        elif some:
             self._some_seconds(tally, case, contents, verdict, trail)
-        if plan.chains and self._chosen("chains", case, plan.chains):
+        if chain:
             self._chain(tally, case, contents, verdict, trail)
 
     def _all_seconds(self, tally: Tally, case: Case, trail: Trail) -> None:
@@ -248,9 +251,10 @@ class Explorer:
 
     def _seconds_of(self, trail: Trail) -> _Seconds:
         """The verdicts on cuts in a trail's own operations."""
-        found = self._seconds.get(id(trail))
+        name = trail.start.key if self.plan.merging else id(trail)
+        found = self._seconds.get(name)
         if found is None:
-            found = self._seconds[id(trail)] = _Seconds(trail, [0] * (len(trail.operations) + 1), [])
+            found = self._seconds[name] = _Seconds(trail, [0] * (len(trail.operations) + 1), [])
             now = trail.start
             wanted = self._judge.verdict(now, application=False).runs
             for number, operation in enumerate(trail.operations):
