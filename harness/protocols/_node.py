@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,9 +21,11 @@ from aiocoap.numbers.codes import BAD_OPTION
 from aiocoap.numbers.constants import TransportTuning
 from aiocoap.pipe import Pipe, error_to_message
 from aiocoap.protocol import Context
+from aiocoap.tokenmanager import TokenManager
 
 from harness._deadline import Deadline
 from harness._errors import DeadlineExceeded, PortError, ProtocolError, RegistrationError
+from harness.protocols._messages import Messages
 from harness.protocols._transport import Heard, Interface, LinkInterface, PeerAddress, PeerGone, UdpInterface
 from harness.protocols.links import FrameLink
 from harness.protocols.security import DtlsSettings, Rejections
@@ -73,7 +75,7 @@ class Retransmission:
 class MessageIds:
     """Keeps a sender from using a message id again while its peers still remember it.
 
-    aiocoap counts 16 bits per context. The 65537th message within 247 s gets the
+    They have 16 bits. The 65537th message to a peer within 247 s gets the
     answer of the first one, or none. Sending is put off until enough ids are free.
     """
 
@@ -168,7 +170,7 @@ class Node:
         self._interface: Interface | None = None
         self._busy: dict[PeerAddress, asyncio.Event] = {}
         self._sleepers: dict[PeerAddress, _Sleeper] = {}
-        self.message_ids = MessageIds()
+        self.message_ids: defaultdict[PeerAddress, MessageIds] = defaultdict(MessageIds)
         #: the owner is about to close it: what ends now ends for that reason
         self.closing = False
 
@@ -247,7 +249,11 @@ class Node:
             self._interface.on_answer = self.wake
             return self._interface
 
-        await context._append_tokenmanaged_messagemanaged_transport(remember)
+        # What aiocoap does in _append_tokenmanaged_messagemanaged_transport, with another message layer.
+        tokens = TokenManager(context)
+        tokens.token_interface = messages = Messages(tokens)
+        messages.message_interface = await remember(messages)
+        context.request_interfaces.append(tokens)
         return self
 
     @property
@@ -433,12 +439,13 @@ class Node:
         if not exclusive:
             await self.idle(message.remote, deadline, label)
         await self._awake(message.remote, deadline, label)
-        while wait := self.message_ids.wait_needed(self.interface.manager.message_id, time.monotonic()):
+        ids, messages = self.message_ids[message.remote], self.interface.manager
+        while wait := ids.wait_needed(messages.next_id(message.remote), time.monotonic()):
             if wait > deadline.remaining:
                 raise deadline.exceeded(
                     "a free CoAP message id",
                     where=label,
-                    seen=f"{self.message_ids.capacity} ids used within {self.message_ids.lifetime:g} s",
+                    seen=f"{ids.capacity} ids used within {ids.lifetime:g} s",
                     remedy="use larger blocks, poll less often",
                 )
             await asyncio.sleep(wait)

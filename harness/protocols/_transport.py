@@ -36,6 +36,7 @@ __all__ = ["Heard", "LinkInterface", "PeerAddress", "PeerGone", "UdpInterface"]
 _log: Final = logging.getLogger(__name__)
 
 _TOKEN_MAX: Final = 8
+_BUFFER: Final = 1 << 22
 
 _Key: TypeAlias = tuple["PeerAddress", int]
 
@@ -120,22 +121,6 @@ def _ignore(*_: object) -> None:
     """What is called as long as nobody is interested."""
 
 
-class _RecentMessages(dict[_Key, Any]):
-    """aiocoap's memory of requests for telling repetitions, made safe to forget from.
-
-    aiocoap removes entries from timers that expect them to be there.
-    """
-
-    def __init__(self, forget: Callable[[_Key], object]) -> None:
-        super().__init__()
-        self._forget = forget
-
-    def pop(self, key: _Key, default: Any = None) -> Any:
-        """Remove an entry if it is there."""
-        self._forget(key)
-        return super().pop(key, default)
-
-
 class Interface:
     """Common half of the transports: decoding, bookkeeping and telling restarts from repetitions.
 
@@ -157,15 +142,6 @@ class Interface:
         self.on_answer: Callable[[PeerAddress], object] = _ignore
         #: told of what is not let in: from whom, a few words for counting, the whole story
         self.on_reject: Callable[[PeerAddress, str, str], object] = _ignore
-        self._digests: dict[_Key, int] = {}
-        manager._recent_messages = _RecentMessages(lambda key: self._digests.pop(key, None))
-        repeat = manager._schedule_retransmit
-
-        def repeat_soon(message: Message, timeout: float, count: int) -> object:
-            longest = getattr(message.transport_tuning, "LONGEST_PAUSE", timeout)
-            return repeat(message, min(timeout, longest), count)
-
-        manager._schedule_retransmit = repeat_soon
 
     def received(self, data: bytes, remote: PeerAddress) -> None:
         """Take one CoAP message from the wire; never raises."""
@@ -205,9 +181,9 @@ class Interface:
         digest = hash(data)
         if key in recent:
             registers = message.code == POST and message.opt.uri_path == ("rd",)
-            if self._digests.get(key) != digest or (registers and heard.key != key):
+            if recent.digests.get(key) != digest or (registers and heard.key != key):
                 recent.pop(key)
-        self._digests[key] = digest
+        recent.digests[key] = digest
 
     def move(self, remote: PeerAddress, to: PeerAddress) -> bool:
         """Let a peer go on at the address of another one, if the transport has addresses."""
@@ -375,6 +351,8 @@ class UdpInterface(Interface, asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn the bound address."""
         self.transport = cast("asyncio.DatagramTransport", transport)
+        # A rack of boards may answer at once. The system takes as much of it as it allows.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self.address = transport.get_extra_info("sockname")[:2]
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:

@@ -8,10 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness._deadline import Deadline
-from harness._errors import DeadlineExceeded, PortError, ProtocolError, RegistrationError, RequestError
+from harness._errors import (
+    DeadlineExceeded,
+    HarnessError,
+    PortError,
+    ProtocolError,
+    RegistrationError,
+    RequestError,
+)
 from harness.protocols import Path, Retransmission, Transfer
 from harness.protocols._node import MessageIds
-from harness.protocols.testing import make_image
+from harness.protocols.testing import StandIn, make_image
 
 
 def lost(frame: bytes) -> bytes:
@@ -315,6 +322,51 @@ def test_blocks_of_an_answer_have_to_fit_together(bench, change, problem, what):
         device.read("/3/0/0")
 
 
+def test_a_device_that_hangs_delays_nobody_else(server):
+    """Neither requests to others nor their deadlines."""
+    with StandIn("hung", server=server.uri) as hung, StandIn("other", server=server.uri) as other:
+        hung.faults.abandon_after = 1
+        outcome = []
+
+        def push():
+            try:
+                server.device("hung").push("/33629/0/0", bytes(5000), deadline=30)
+            except HarnessError as problem:
+                outcome.append(problem)
+
+        pushing = threading.Thread(target=push)
+        pushing.start()
+        image = make_image(0, "2.0.0", size=20_000)
+        assert server.device("other").push("/33629/0/0", image, deadline=20).code == "2.04"
+        other.faults.hang.add("/3/0/0")
+        with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
+            server.device("other").read("/3/0/0", deadline=0.05)
+        assert not outcome
+        hung.reboot()
+        pushing.join()
+        assert len(outcome) == 1
+
+
+def test_message_ids_are_each_devices_own(server, raw, raw_to):
+    """Many devices do not use up each other's."""
+    peers = raw, raw_to(server.uri)
+    seen = []
+    for n, peer in enumerate(peers):
+        peer.ask(2, "/rd", uri_query=(f"ep=p{n}", "lwm2m=1.1"), payload=b"</3/0>")
+        server.wait_registration(f"p{n}", deadline=5)
+    for _ in range(2):
+        for n, peer in enumerate(peers):
+            asking = threading.Thread(target=server.device(f"p{n}").read, args=("/3/0/0",))
+            asking.start()
+            request = peer.receive()
+            seen.append(request.mid)
+            head = bytes((0x60 | len(request.token), 0x45)) + request.mid.to_bytes(2) + request.token
+            peer.send(head + b"\xffx")
+            asking.join()
+    assert seen[2:] == [(mid + 1) & 0xFFFF for mid in seen[:2]]
+    assert seen[0] == seen[1]
+
+
 # -- message ids
 
 
@@ -342,13 +394,13 @@ def test_never_more_than_capacity_within_a_lifetime(steps):
 
 def test_requests_wait_for_free_message_ids_and_say_so(line):
     _, device = line.start()
-    ((node, _),) = line.server._links.values()
-    node.message_ids = MessageIds(capacity=20, lifetime=0.4)
+    ((node, remote),) = line.server._links.values()
+    node.message_ids[remote] = MessageIds(capacity=20, lifetime=0.4)
     began = time.monotonic()
     for _ in range(30):
         device.read("/3/0/0", deadline=10)
     assert time.monotonic() - began >= 0.3
-    node.message_ids = MessageIds(capacity=5, lifetime=60)
+    node.message_ids[remote] = MessageIds(capacity=5, lifetime=60)
     for _ in range(5):
         device.read("/3/0/0", deadline=5)
     with pytest.raises(DeadlineExceeded, match="5 ids used within 60 s") as info:
