@@ -14,15 +14,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["VERSION_LENGTH", "devices", "image"]
+__all__ = ["Device", "devices", "image", "parse"]
 
 VERSION_LENGTH = 8
 GET, POST, PUT = 1, 2, 3
 CREATED, CHANGED, CONTENT, CONTINUE, NOT_FOUND, INCOMPLETE = 65, 68, 69, 95, 132, 136
-URI_PATH, CONTENT_FORMAT, URI_QUERY, BLOCK1 = 11, 12, 15, 27
+URI_PATH, CONTENT_FORMAT, URI_QUERY, BLOCK2, BLOCK1 = 11, 12, 15, 23, 27
 
 
 def image(version: str, size: int) -> bytes:
@@ -53,8 +53,8 @@ def _option(data: bytearray, last: int, number: int, value: bytes) -> int:
     return number
 
 
-def _parse(data: bytes) -> tuple[list[bytes], int | None, bytes]:
-    """Path, Block1 and payload of a request."""
+def parse(data: bytes) -> tuple[list[bytes], int | None, bytes]:
+    """Path, Block1 or Block2, and payload of a message."""
     at, number = 4 + (data[0] & 15), 0
     path: list[bytes] = []
     block = None
@@ -72,66 +72,68 @@ def _parse(data: bytes) -> tuple[list[bytes], int | None, bytes]:
         number += delta
         if number == URI_PATH:
             path.append(data[at : at + length])
-        elif number == BLOCK1:
+        elif number in (BLOCK1, BLOCK2):
             block = int.from_bytes(data[at : at + length], "big")
         at += length
     return path, block, b""
 
 
-class _Device:
-    def __init__(self, name: str, server: tuple[str, int], *, busy: bool) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.connect(server)
-        self.socket.setblocking(False)
+class Device:
+    """What a device says to messages; it sends and receives none itself."""
+
+    def __init__(self, name: str, *, busy: bool = False) -> None:
         self.name, self.busy = name, busy
         self.state, self.result, self.version = 0, 0, b"1.0.0"
         self.received = bytearray()
         self.mid = 0
-        self.repeat_at = 0.0
-        self.last: tuple[bytes, bytes] = b"", b""
-        self.register()
+        self.registered = False
+        self._last: tuple[bytes, bytes] = b"", b""
 
-    def register(self) -> None:
-        self.mid += 1
-        data = bytearray(b"\x44\x02" + self.mid.to_bytes(2, "big") + b"r" + self.mid.to_bytes(3, "big"))
-        last = _option(data, 0, URI_PATH, b"rd")
-        last = _option(data, last, CONTENT_FORMAT, b"\x28")
-        for query in (f"ep={self.name}", "lt=3600", "lwm2m=1.1", "b=U"):
+    def request(
+        self, method: int, path: str, queries: tuple[str, ...], *, block2: int | None = None
+    ) -> bytes:
+        """A confirmable request; Content-Format 40 with queries."""
+        self.mid = (self.mid + 1) & 0xFFFF
+        data = bytearray((0x44, method, *self.mid.to_bytes(2, "big"), *self.mid.to_bytes(4, "big")))
+        last = 0
+        for segment in path.split("/"):
+            last = _option(data, last, URI_PATH, segment.encode())
+        if queries:
+            last = _option(data, last, CONTENT_FORMAT, b"\x28")
+        for query in queries:
             last = _option(data, last, URI_QUERY, query.encode())
-        self.registration = bytes(data) + b"\xff</1/1>,</3/0>,</33629/0>"
-        self.repeat()
+        if block2 is not None:
+            _option(data, last, BLOCK2, block2.to_bytes(3, "big").lstrip(b"\0"))
+        return bytes(data)
 
-    def repeat(self) -> None:
-        self.repeat_at = time.monotonic() + 2.0
-        self.socket.send(self.registration)
+    def registration(self) -> bytes:
+        """A Register request."""
+        self.registered = False
+        queries = f"ep={self.name}", "lt=3600", "lwm2m=1.1", "b=U"
+        return self.request(POST, "rd", queries) + b"\xff</1/1>,</3/0>,</33629/0>"
 
-    def receive(self) -> None:
-        try:
-            data = self.socket.recv(2048)
-        except OSError:
-            return
-        if data[1] == CREATED:
-            self.repeat_at = 0.0
+    def take(self, data: bytes) -> list[bytes]:
+        """Take a message; returns what there is to send."""
+        self.registered |= data[1] == CREATED
         if not 1 <= data[1] < 32:
-            return
+            return []
         head = data[: 4 + (data[0] & 15)]
-        if head == self.last[0]:
-            self.socket.send(self.last[1])
-            return
-        path, block, payload = _parse(data)
+        if head == self._last[0]:
+            return [self._last[1]]
+        path, block, payload = parse(data)
         code, body = self.answer(data[1], tuple(map(int, path)), block, payload)
         if code == 0:
-            return
+            return []
         reply = bytearray((0x60 | data[0] & 15, code, *head[2:]))
         if block is not None:
             _option(reply, 0, BLOCK1, block.to_bytes((block.bit_length() + 7) // 8, "big"))
         elif code == CONTENT:
             _option(reply, 0, CONTENT_FORMAT, b"")
-        self.last = head, bytes(reply) + (b"\xff" + body if body else b"")
-        self.socket.send(self.last[1])
-        if self.state == 3:
-            self.state, self.result = 0, 1
-            self.register()
+        self._last = head, bytes(reply) + (b"\xff" + body if body else b"")
+        if self.state != 3:
+            return [self._last[1]]
+        self.state, self.result = 0, 1
+        return [self._last[1], self.registration()]
 
     def answer(
         self, method: int, path: tuple[int, ...], block: int | None, payload: bytes
@@ -163,6 +165,31 @@ class _Device:
         return (CONTENT, values[path]) if method == GET and path in values else (NOT_FOUND, b"")
 
 
+class _OnUdp(Device):
+    def __init__(self, name: str, server: tuple[str, int], *, busy: bool) -> None:
+        super().__init__(name, busy=busy)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect(server)
+        self.socket.setblocking(False)
+        self.repeat_at = 0.0
+        self._send(self.registration())
+
+    def _send(self, message: bytes) -> None:
+        with suppress(OSError):  # what is lost is repeated
+            self.socket.send(message)
+        if message[1] == POST:
+            self._registration, self.repeat_at = message, time.monotonic() + 2.0
+
+    def receive(self) -> None:
+        with suppress(OSError):
+            for message in self.take(self.socket.recv(2048)):
+                self._send(message)
+
+    def repeat(self, now: float) -> None:
+        if not self.registered and self.repeat_at < now:
+            self._send(self._registration)
+
+
 def main(host: str, port: str, count: str, prefix: str, busy: str) -> None:
     ended = threading.Event()
 
@@ -171,7 +198,7 @@ def main(host: str, port: str, count: str, prefix: str, busy: str) -> None:
         ended.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
-    made = [_Device(f"{prefix}{n}", (host, int(port)), busy=n < int(busy)) for n in range(int(count))]
+    made = [_OnUdp(f"{prefix}{n}", (host, int(port)), busy=n < int(busy)) for n in range(int(count))]
     with selectors.DefaultSelector() as selector:
         for device in made:
             selector.register(device.socket, selectors.EVENT_READ, device)
@@ -180,8 +207,7 @@ def main(host: str, port: str, count: str, prefix: str, busy: str) -> None:
                 key.data.receive()
             now = time.monotonic()
             for device in made:
-                if 0.0 < device.repeat_at < now:
-                    device.repeat()
+                device.repeat(now)
 
 
 if __name__ == "__main__":
