@@ -6,16 +6,49 @@ There, one counter of message ids serves all peers, although ids have to differ 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiocoap.message import Message
 from aiocoap.messagemanager import MessageManager
 
-__all__ = ["Messages"]
+__all__ = ["MessageIds", "Messages"]
+
+EXCHANGE_LIFETIME: Final = 247.0
+"""Seconds for which a receiver remembers a message id (RFC 7252 section 4.8.2)."""
 
 _Key: TypeAlias = tuple[Any, int]
+
+
+class MessageIds:
+    """Keeps a sender from using a message id again while its peers still remember it.
+
+    They have 16 bits. The 65537th message to a peer within 247 s gets the
+    answer of the first one, or none. Sending is put off until enough ids are free.
+    """
+
+    def __init__(self, *, capacity: int = 65536 - 1024, lifetime: float = EXCHANGE_LIFETIME) -> None:
+        self.capacity = capacity
+        self.lifetime = lifetime
+        self._next: int | None = None
+        self._total = 0
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def wait_needed(self, next_id: int, now: float) -> float:
+        """Return the seconds to wait before ``next_id`` may be used, at the time ``now``."""
+        if self._next is not None:
+            self._total += (next_id - self._next) & 0xFFFF
+        self._next = next_id
+        # A mark stands for what is sent within one grain after it.
+        grain = self.lifetime / 250
+        if not self._marks or now - self._marks[-1][0] >= grain:
+            self._marks.append((now, self._total))
+        while len(self._marks) > 1 and now - self._marks[0][0] > self.lifetime + grain:
+            self._marks.popleft()
+        if self._total - self._marks[0][1] < self.capacity:
+            return 0.0
+        return max(0.001, self._marks[0][0] + self.lifetime + grain - now)
 
 
 class _Exchanges(dict[_Key, Any]):

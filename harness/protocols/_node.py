@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,15 +25,12 @@ from aiocoap.tokenmanager import TokenManager
 
 from harness._deadline import Deadline
 from harness._errors import DeadlineExceeded, PortError, ProtocolError, RegistrationError
-from harness.protocols._messages import Messages
+from harness.protocols._messages import MessageIds, Messages
 from harness.protocols._transport import Heard, Interface, LinkInterface, PeerAddress, PeerGone, UdpInterface
 from harness.protocols.links import FrameLink
 from harness.protocols.security import DtlsSettings, Rejections
 
-__all__ = ["AnsweringContext", "MessageIds", "Node", "Retransmission", "describe"]
-
-EXCHANGE_LIFETIME: Final = 247.0
-"""Seconds for which a receiver remembers a message id (RFC 7252 section 4.8.2)."""
+__all__ = ["AnsweringContext", "Node", "Retransmission", "describe"]
 
 _FOR_EVER: Final = 1_000_000
 #: critical options that requests may have: If-Match, Uri-Host, If-None-Match, Uri-Port, Uri-Path,
@@ -70,36 +67,6 @@ class Retransmission:
         if patient:
             tuning.LONGEST_PAUSE = 4 * self.ack_timeout
         return tuning
-
-
-class MessageIds:
-    """Keeps a sender from using a message id again while its peers still remember it.
-
-    They have 16 bits. The 65537th message to a peer within 247 s gets the
-    answer of the first one, or none. Sending is put off until enough ids are free.
-    """
-
-    def __init__(self, *, capacity: int = 65536 - 1024, lifetime: float = EXCHANGE_LIFETIME) -> None:
-        self.capacity = capacity
-        self.lifetime = lifetime
-        self._next: int | None = None
-        self._total = 0
-        self._marks: deque[tuple[float, int]] = deque()
-
-    def wait_needed(self, next_id: int, now: float) -> float:
-        """Return the seconds to wait before ``next_id`` may be used, at the time ``now``."""
-        if self._next is not None:
-            self._total += (next_id - self._next) & 0xFFFF
-        self._next = next_id
-        # A mark stands for what is sent within one grain after it.
-        grain = self.lifetime / 250
-        if not self._marks or now - self._marks[-1][0] >= grain:
-            self._marks.append((now, self._total))
-        while len(self._marks) > 1 and now - self._marks[0][0] > self.lifetime + grain:
-            self._marks.popleft()
-        if self._total - self._marks[0][1] < self.capacity:
-            return 0.0
-        return max(0.001, self._marks[0][0] + self.lifetime + grain - now)
 
 
 class AnsweringContext(Context):  # type: ignore[misc]  # aiocoap has no types

@@ -339,13 +339,15 @@ class Lwm2mServer:
     ) -> str:
         """Return the URI under which a device reaches a publication.
 
-        With ``coap`` that is over the path it registered on, with other schemes from
-        the server that :meth:`serve_files` started. Raises RegistrationError when the device
-        is not registered, ValueError for a scheme that is not served.
+        With ``coap`` that is over the path it registered on, with ``coaps`` over DTLS however it
+        registered, with other schemes from the server that :meth:`serve_files` started. Raises
+        RegistrationError when the device is not registered, ValueError for a scheme that is not served.
         """
         path = "/".join(publication.path)
         if scheme in self._file_servers:
             return f"{self._file_base(scheme)}/{path}"
+        if scheme == "coaps" and self._secure is not None:
+            return f"{self.secure_uri}/{path}"
         if scheme != "coap":
             raise ValueError(f"{scheme} is not served: call serve_files({scheme!r})")
         endpoint = device if isinstance(device, str) else device.endpoint

@@ -247,8 +247,13 @@ class _Run:
             except (RequestError, DeadlineExceeded) as problem:
                 # Its answer may be the one to a repetition, and the first request well under way.
                 self._note(f"the URI was answered with {problem.found}")
+            begins = self._attempt()
             while (status := self._status(component)).state is UpdateState.DOWNLOADING:
                 self._pause(f"the end of the pull by {component.path}", str(status))
+                if begins.expired and not publication.blocks_served:
+                    # Clients leave waiting pulls, and all later ones, waiting when the one before them fails.
+                    self._note(f"nothing was fetched for {component.path}, although it is {status}")
+                    break
             return status
         finally:
             publication.close()

@@ -217,6 +217,25 @@ def test_what_stands_in_the_way_is_reset(rig):
     assert rig.stand_in.components[1].state is UpdateState.IDLE
 
 
+def test_a_queue_of_pulls_that_stalls_is_emptied(rig, monkeypatch):
+    """The pull before it failed, so the waiting one never begins, nor does any after it."""
+    monkeypatch.setattr("harness.protocols.update_run._ATTEMPT_SECONDS", 0.5)
+    rig.stand_in.faults.stalls_queue = True
+    boot = type(rig.main)(rig.main.device, 1)
+    publication = rig.server.publish(b"")
+    uri = rig.server.uri_for(publication, rig.main.device)
+    publication.hold()
+    rig.main.pull(uri)
+    boot.pull(uri)
+    publication.close()
+    publication.release()
+    assert rig.main.wait_downloaded(deadline=10).state is UpdateState.IDLE
+    run = update(rig, delivery=Delivery.PULL)
+    run.require_installed()
+    assert any(line.startswith("nothing was fetched for /33629/0") for line in run.history)
+    assert any(line.startswith("reset /33629/1") for line in run.history)
+
+
 def test_an_update_needs_a_package(rig):
     with pytest.raises(ValueError, match="at least one"):
         run_update(rig.server, {}, deadline=1)

@@ -21,6 +21,7 @@ from harness.protocols import (
     Retransmission,
     ServerCertificate,
     UdpBadLink,
+    UpdateState,
     components_of,
     run_update,
 )
@@ -60,6 +61,20 @@ def test_an_update_over_dtls(secure, delivery):
         run_update(secure, {main: package}, delivery=delivery, deadline=30).require_installed()
         assert device.flash.version == "2.0.0"
     assert secure.rejections.last == ()
+
+
+def test_a_pull_over_dtls_by_a_device_that_came_without(secure):
+    with StandIn(server=secure.uri, schemes=("coap", "coaps"), psk=("me", KEY)) as device:
+        handle = secure.device(secure.wait_registration(deadline=10))
+        publication = secure.publish(make_image(0, "2.0.0", size=20_000))
+        uri = secure.uri_for(publication, handle, scheme="coaps")
+        assert uri.startswith(secure.secure_uri)
+        main = components_of(handle)[0]
+        main.pull(uri)
+        assert main.wait_downloaded(deadline=10).state is UpdateState.DOWNLOADED
+        assert device.flash.components[0].image_version == "2.0.0"
+    with Lwm2mServer() as plain, StandIn(server=plain.uri), pytest.raises(ValueError, match="not served"):
+        plain.uri_for(plain.publish(b"x"), "stand-in", scheme="coaps")
 
 
 def test_an_unknown_identity_is_refused_and_named(secure, impatient):

@@ -17,7 +17,7 @@ from harness._errors import (
     RequestError,
 )
 from harness.protocols import Path, Retransmission, Transfer
-from harness.protocols._node import MessageIds
+from harness.protocols._messages import MessageIds
 from harness.protocols.testing import StandIn, make_image
 
 

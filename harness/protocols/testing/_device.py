@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiocoap.message import Message
-from aiocoap.numbers.codes import CONTENT, CREATED, DELETE, GET, POST
+from aiocoap.numbers.codes import CREATED, DELETE, GET, POST
 
 from harness._deadline import Deadline
 from harness._errors import HarnessError, RegistrationError
@@ -23,7 +22,7 @@ from harness.protocols.content import ContentFormat, Link, Path, Value, encode, 
 from harness.protocols.links import FrameLink
 from harness.protocols.objects import OBJECTS, types_of
 from harness.protocols.testing._bootstrap import Accounts, BootstrapSite
-from harness.protocols.testing._fetch import fetch_http, fetch_tcp
+from harness.protocols.testing._fetch import fetch_coap, fetch_http, fetch_tcp
 from harness.protocols.testing._machine import Component, Flash
 from harness.protocols.testing._resources import Faults, Resources
 from harness.protocols.update_rules import UpdateResult, UpdateState
@@ -33,7 +32,6 @@ __all__ = ["StandIn"]
 T = TypeVar("T")
 
 _REQUEST_SECONDS: Final = 5.0
-_PULL_BLOCK_EXPONENT: Final = 6
 
 
 class StandIn:
@@ -47,7 +45,7 @@ class StandIn:
     small firmware does. ``faults`` makes it misbehave; ``requests`` is what it was
     asked since it booted. It renews its registration every ``renew`` seconds (None:
     never by itself), and registers anew when the server does not know it. It pulls over
-    ``schemes``, of which it knows coap, http, https and coap+tcp; ``trusted`` is the
+    ``schemes``, of which it knows coap, coaps (with ``psk``), http, https and coap+tcp; ``trusted`` is the
     certificate (PEM) of servers that it believes.
 
     With ``bootstrap``, a server's URI, in place of the two it asks there whom to register
@@ -246,12 +244,14 @@ class StandIn:
         self.accounts.values.clear()
         self._begin_reboot()
 
-    async def _exchange(self, message: Message) -> Message:
-        assert self._node is not None
-        assert self._remote is not None
+    async def _exchange(self, message: Message, to: tuple[Node, PeerAddress] | None = None) -> Message:
+        """Ask the server, or somebody else."""
+        node, remote = to or (self._node, self._remote)
+        assert node is not None
+        assert remote is not None
         label = f"{message.code.name} by {self.endpoint!r}"
         deadline = Deadline(_REQUEST_SECONDS)
-        return await self._node.exchange(message, self._remote, deadline, label, patient=True)
+        return await node.exchange(message, remote, deadline, label, patient=True)
 
     async def _keep_registered(self, pause: float) -> None:
         while True:
@@ -382,6 +382,9 @@ class StandIn:
         async with self._pulling:
             if component.state is UpdateState.DOWNLOADING:
                 await self._pull_now(component)
+            failed = component.state is UpdateState.IDLE
+            while failed and self.faults.stalls_queue and self.flash.pulling():
+                await asyncio.sleep(0.01)
 
     async def _pull_now(self, component: Component) -> None:
         fetching = self._spawn(self._fetch(component))
@@ -418,30 +421,19 @@ class StandIn:
             return await fetch_http(component, self._trusted)
         if scheme == "coap+tcp":
             return await fetch_tcp(component)
-        path = tuple(filter(None, urlsplit(component.uri).path.split("/")))
-        exponent = _PULL_BLOCK_EXPONENT
-        for number in itertools.count():
-            if number == self.faults.stall_pull_after:
-                await asyncio.Future()
-            message = Message(code=GET)
-            message.opt.uri_path = path
-            message.opt.block2 = (len(component.fetched) >> (exponent + 4), False, exponent)
-            answer = await self._exchange(message)
-            if component.state is not UpdateState.DOWNLOADING:
-                break
-            if answer.code != CONTENT:
-                return UpdateResult.INVALID_URI
-            if component.etag not in (None, answer.opt.etag):
-                component.fetched.clear()
-                component.etag = None
-                continue
-            component.etag = answer.opt.etag
-            component.fetched += answer.payload
-            block = answer.opt.block2
-            if block is None or not block.more:
-                break
-            exponent = block.size_exponent
-        return None
+        assert self._remote is not None
+        stall = self.faults.stall_pull_after
+        if scheme == self._remote.scheme:
+            return await fetch_coap(component, self._exchange, stall)
+        node, remote = await self._open_udp(self._resources, component.uri, self._psk)
+        try:
+            return await fetch_coap(
+                component,
+                lambda message: self._exchange(message, (node, remote)),
+                self.faults.stall_pull_after,
+            )
+        finally:
+            await node.close()
 
 
 def _settings(endpoint: str, lifetime: int) -> dict[Path, Value]:

@@ -1,10 +1,12 @@
-"""How a stand-in fetches images over HTTP, and over CoAP in TCP."""
+"""How a stand-in fetches images: over CoAP, HTTP, and CoAP in TCP."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import itertools
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,11 +19,42 @@ from aiocoap.protocol import Context
 from harness.protocols.testing._machine import Component
 from harness.protocols.update_rules import UpdateResult, UpdateState
 
-__all__ = ["fetch_http", "fetch_tcp", "get_tcp"]
+__all__ = ["fetch_coap", "fetch_http", "fetch_tcp", "get_tcp"]
 
 _SECONDS: Final = 5.0
 _CHUNK: Final = 4096
+_BLOCK_EXPONENT: Final = 6
 _FRUITLESS_MAX: Final = 3
+
+
+async def fetch_coap(
+    component: Component, exchange: Callable[[Message], Awaitable[Message]], stall_after: int | None
+) -> UpdateResult | None:
+    """Fetch an image over CoAP, asking for no more after ``stall_after`` blocks; None if it is there."""
+    path = tuple(filter(None, urlsplit(component.uri).path.split("/")))
+    exponent = _BLOCK_EXPONENT
+    for number in itertools.count():
+        if number == stall_after:
+            await asyncio.Future()
+        message = Message(code=GET)
+        message.opt.uri_path = path
+        message.opt.block2 = (len(component.fetched) >> (exponent + 4), False, exponent)
+        answer = await exchange(message)
+        if component.state is not UpdateState.DOWNLOADING:
+            break
+        if answer.code != CONTENT:
+            return UpdateResult.INVALID_URI
+        if component.etag not in (None, answer.opt.etag):
+            component.fetched.clear()
+            component.etag = None
+            continue
+        component.etag = answer.opt.etag
+        component.fetched += answer.payload
+        block = answer.opt.block2
+        if block is None or not block.more:
+            break
+        exponent = block.size_exponent
+    return None
 
 
 async def fetch_http(component: Component, trusted: bytes | None) -> UpdateResult | None:

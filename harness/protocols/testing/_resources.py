@@ -43,7 +43,8 @@ class Faults:
     ``refused_formats`` are content formats it does not speak, ``max_block_size`` is the
     block size it asks for, ``refused_accounts`` are instances that a bootstrap server cannot write.
 
-    In a pull: ``stall_pull_after`` stops asking after that many blocks since the boot.
+    In a pull: ``stall_pull_after`` stops asking after that many blocks since the boot. With ``stalls_queue``
+    those that wait for a pull that fails wait for ever, and so do further ones.
 
     In a push: ``continue_at_end`` answers 2.31 to the last block,
     ``continue_without_block1`` leaves that option out, ``abandon_after`` hangs at the
@@ -62,6 +63,7 @@ class Faults:
     max_block_size: int = 1024
     refused_accounts: set[str] = field(default_factory=set)
     stall_pull_after: int | None = None
+    stalls_queue: bool = False
     continue_at_end: bool = False
     continue_without_block1: bool = False
     abandon_after: int | None = None
