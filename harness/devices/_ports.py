@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -41,6 +42,8 @@ def open_port(url: str, baud: int) -> Any:
         if "://" not in url:
             with suppress(AttributeError, ValueError):
                 port.exclusive = True  # a second opener would steal bytes
+        # pyserial 3.5 starts the thread of rfc2217:// in a way that Python wants changed.
+        warnings.filterwarnings("ignore", r"set(Daemon|Name)\(\)", DeprecationWarning, r"serial\.rfc2217")
         port.open()
     except (OSError, ValueError) as error:  # SerialException is an OSError
         raise _refused(url, error) from None

@@ -1,0 +1,298 @@
+"""Each way in which hardware fails has an error of its own, and a rerun works once the cause is gone."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from harness import (
+    HarnessError,
+    LineNoiseError,
+    PortBusyError,
+    PortError,
+    PortMissingError,
+    PowerError,
+    ProbeError,
+    ProbeFirmwareError,
+    ProbeMissingError,
+    TargetLockedError,
+)
+from harness.devices import Console, DebugPort, PowerSettings, SerialPort
+from harness.emulator import control
+
+from .stand_ins import FaultyProbe, Rfc2217Port, power_switch, pseudo_terminal
+
+
+@pytest.fixture
+def probe(board: control.EmulatedBoard) -> Iterator[FaultyProbe]:
+    """Faults for the board's probe. pyOCD has found the board once, as it has before any fault."""
+    with DebugPort(board.entry.uid, target="nrf52840"):
+        pass
+    with pytest.MonkeyPatch.context() as patch:
+        yield FaultyProbe(patch)
+
+
+def said(error: pytest.ExceptionInfo[HarnessError], *words: str) -> None:
+    """Every such message has a remedy, and the place."""
+    assert error.value.remedy
+    assert error.value.where
+    text = str(error.value)
+    assert [word for word in words if word not in text] == [], text
+
+
+# debug probe
+
+
+def test_cable_of_the_probe_is_pulled(board: control.EmulatedBoard) -> None:
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        os.kill(board.entry.pid, 9)
+        with pytest.raises(ProbeMissingError) as caught:
+            debug.read(0, 4)
+        said(caught, "the probe is gone", "USB cable", "0x00000000")
+    with pytest.raises(ProbeMissingError) as again:
+        DebugPort(board.entry.uid, target="nrf52840")
+    said(again, "no such debug probe", "probes present")
+    with (
+        control.EmulatedBoard("nrf52840", uid=board.entry.uid, target="nrf52840") as plugged_in,
+        DebugPort(plugged_in.entry.uid, target="nrf52840") as debug,
+    ):
+        assert debug.read(0, 4) == b"\xff" * 4
+
+
+@pytest.mark.parametrize("when", ["at the start", "while flashing"])
+def test_probe_reports_a_failure_of_its_own(
+    board: control.EmulatedBoard, probe: FaultyProbe, when: str
+) -> None:
+    from pyocd.core.exceptions import ProbeError as PyocdProbeError
+
+    failure = PyocdProbeError("STLink error (22): unknown command")
+    if when == "at the start":
+        probe.fail(failure, "open")
+        with pytest.raises(ProbeFirmwareError) as caught:
+            DebugPort(board.entry.uid, target="nrf52840")
+    else:
+        with DebugPort(board.entry.uid, target="nrf52840") as debug:
+            probe.fail(failure, "write_ap", "reset", "assert_reset")
+            with pytest.raises(ProbeFirmwareError) as caught:
+                debug.program({0x1000: b"x"})
+            probe.end()
+    said(caught, "unknown command", board.entry.uid if when == "at the start" else "0x1000", "firmware")
+    probe.end()
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        debug.program({0x1000: b"x"})
+        assert debug.read(0x1000, 1) == b"x"
+
+
+def test_locked_target_is_refused_and_opened_only_when_asked(
+    board: control.EmulatedBoard, probe: FaultyProbe
+) -> None:
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        debug.program({0x1000: b"precious"})
+    probe.lock()
+    board.control.call("start_journal")
+    with pytest.raises(TargetLockedError) as caught:
+        DebugPort(board.entry.uid, target="nrf52840")
+    said(caught, "nothing was written", "recover NAME --erase", "nrf52840")
+    assert not board.control.call("stop_journal")
+    with DebugPort(board.entry.uid, target="nrf52840", unlock=True) as debug:
+        assert debug.read(0x1000, 8) == b"\xff" * 8
+    probe.end()
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        debug.program({0x1000: b"again"})
+
+
+def test_target_without_power(board: control.EmulatedBoard, probe: FaultyProbe) -> None:
+    from pyocd.core.exceptions import TransferError
+
+    probe.fail(TransferError("no ACK received"), "read_dp", "write_dp", "read_ap", "write_ap")
+    with pytest.raises(ProbeError) as caught:
+        DebugPort(board.entry.uid, target="nrf52840")
+    assert type(caught.value) is ProbeError
+    said(caught, "does not answer", "Target not detected", "has power")
+    probe.end()
+    with DebugPort(board.entry.uid, target="nrf52840"):
+        pass
+
+
+# serial ports
+
+
+def test_cable_of_the_port_is_pulled() -> None:
+    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
+        console = Console(port, framed=False)
+        os.close(master)
+        with pytest.raises(PortMissingError) as caught:
+            console.expect("anything", deadline=10)
+    said(caught, "vanished while in use", name)
+    with pytest.raises(PortMissingError) as again:
+        SerialPort(f"{name}-none", baud=115200)
+    said(again, "no such serial port", "hwgrep://SER=")
+    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
+        os.write(master, b"plugged in\n")
+        Console(port, framed=False).expect("plugged in")
+
+
+def test_port_that_another_program_holds() -> None:
+    with pseudo_terminal() as (_, name):
+        with SerialPort(name, baud=115200):
+            with pytest.raises(PortBusyError) as caught:
+                SerialPort(name, baud=115200)
+            said(caught, "another program holds", "fuser", name)
+        with SerialPort(name, baud=115200):
+            pass
+
+
+def test_port_that_nobody_may_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import serial
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied")
+
+    with pseudo_terminal() as (_, name):
+        with monkeypatch.context() as patch:
+            patch.setattr(serial.Serial, "open", refuse)
+            with pytest.raises(PortError) as caught:
+                SerialPort(name, baud=115200)
+        said(caught, "no permission", "dialout")
+        with SerialPort(name, baud=115200):
+            pass
+
+
+def test_wrong_speed_and_a_port_on_the_network() -> None:
+    server = Rfc2217Port(115200, b"*** Booting MCUboot v2.2.0 ***\napp: ready\n")
+    try:
+        with SerialPort(server.url, baud=9600) as port:
+            console = Console(port, framed=False)
+            console.send("version\n")
+            with pytest.raises(LineNoiseError) as caught:
+                console.expect("app: ready", deadline=2)
+        said(caught, "no text", "at 9600 baud", "serial[].baud", server.url)
+        with SerialPort(server.url, baud=115200) as port:
+            console = Console(port, framed=False)
+            console.send("version\n")
+            console.expect("app: ready", deadline=10)
+        assert bytes(server.received) == b"version\n" * 2
+    finally:
+        server.close()
+
+
+def test_garbage_on_the_wire() -> None:
+    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
+        console = Console(port, framed=False)
+        os.write(master, bytes(range(0x80, 0xC0)))
+        with pytest.raises(LineNoiseError) as caught:
+            console.expect("boot", deadline=0.3)
+        said(caught, "64 of them unreadable", "cable")
+        os.write(master, b"\x00\xffboot: ready\n")
+        console.expect("boot: ready")
+
+
+def test_glitch_is_no_garbage() -> None:
+    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
+        os.write(master, b"\x00\xff\xfe")
+        with pytest.raises(TimeoutError):
+            Console(port, framed=False).expect("boot", deadline=0.1)
+
+
+def test_port_that_comes_back_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from serial.tools import list_ports
+    from serial.tools.list_ports_common import ListPortInfo
+
+    present: list[ListPortInfo] = []
+    monkeypatch.setattr(list_ports, "comports", lambda *_arguments, **_more: list(present))
+
+    def plug_in(name: str) -> None:
+        info = ListPortInfo(name)
+        info.serial_number, info.hwid = "000683", "USB VID:PID=1366:1015 SER=000683 LOCATION=1-1"
+        present[:] = [info]
+
+    with pseudo_terminal() as (before, first), pseudo_terminal() as (after, second):
+        plug_in(first)
+        with SerialPort(first, baud=115200) as port:
+            plug_in(second)
+            os.close(before)
+            with pytest.raises(PortMissingError) as caught:
+                Console(port, framed=False).expect("boot", deadline=10)
+        said(caught, "under another name", second, "hwgrep://SER=000683")
+        with SerialPort("hwgrep://SER=000683", baud=115200) as port:
+            os.write(after, b"boot: again\n")
+            Console(port, framed=False).expect("boot: again")
+
+
+# power
+
+
+def test_switch_that_does_not_obey(
+    board: control.EmulatedBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    power_switch(tmp_path, board, "uhubctl")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    hub = ("uhubctl", "-l", "1-1.4", "-p", "2", "-a")
+    switch = PowerSettings((*hub, "off"), (*hub, "on")).switch()
+    assert switch is not None
+    (tmp_path / "broken").touch()
+    with pytest.raises(PowerError) as caught:
+        switch.off()
+    said(caught, "did not obey", "no hub at that location", "uhubctl -l 1-1.4 -p 2 -a off")
+    (tmp_path / "broken").unlink()
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        debug.target.write32(0x20000000, 0x12345678)
+        debug.resume()
+        switch.off()
+        switch.on()
+        assert debug.read(0x20000000, 4) != (0x12345678).to_bytes(4, "little"), (
+            "RAM keeps nothing without power"
+        )
+    assert (tmp_path / "said").read_text() == "-l 1-1.4 -p 2 -a off\n-l 1-1.4 -p 2 -a on\n"
+
+
+def test_switch_that_is_not_there() -> None:
+    switch = PowerSettings(("no-such-switch", "off"), ("no-such-switch", "on")).switch()
+    assert switch is not None
+    with pytest.raises(PowerError) as caught:
+        switch.on()
+    said(caught, "no-such-switch on", "by hand")
+
+
+def test_switch_of_labgrid() -> None:
+    pytest.importorskip("labgrid", reason="labgrid is not installed")
+    asked: list[str] = []
+
+    class Switch(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200 if "7" not in self.path else 500)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Switch)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        host = f"http://127.0.0.1:{server.server_port}/{{index}}/{{value}}"
+        switch = PowerSettings(labgrid=("simplerest", host, "3")).switch()
+        assert switch is not None
+        switch.off()
+        switch.on()
+        assert asked == ["/3/0", "/3/1"]
+        ill = PowerSettings(labgrid=("simplerest", host, "7")).switch()
+        assert ill is not None
+        with pytest.raises(PowerError) as caught:
+            ill.off()
+        said(caught, "did not obey", "500")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_labgrid_knows_no_such_switch() -> None:
+    with pytest.raises(PowerError) as caught:
+        PowerSettings(labgrid=("no_such_model", "host", "1")).switch()
+    said(caught, "no_such_model", "install labgrid")
