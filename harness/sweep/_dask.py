@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from ._workers import Span
 __all__ = ["DaskExecutor"]
 
 _CONNECT_SECONDS: Final = 30
+#: how often a piece of work may be lost with a worker
+_LOSSES: Final = 3
 #: what each thread of a worker process keeps from one piece of work to the next
 _kept = threading.local()
 
@@ -63,25 +66,35 @@ class DaskExecutor:
         """See `Executor`. Without any worker it waits until one comes."""
         from distributed import as_completed
 
-        packed = self._client.scatter(recording.packed, broadcast=False, hash=True)
-        futures = {
-            self._client.submit(_explore, packed, recording.digest, plan, span, pure=False, retries=2): span
-            for span in spans
-        }
+        def submit(span: Span, data: Any) -> Any:
+            return self._client.submit(_explore, data, recording.digest, plan, span, pure=False, retries=2)
+
+        packed = self._client.scatter(recording.packed, broadcast=False, hash=False)
+        futures = {submit(span, packed): span for span in spans}
+        lost: Counter[Span] = Counter()
+        completed = as_completed(list(futures), loop=self._client.loop)
         try:
-            for future in as_completed(list(futures), loop=self._client.loop):
+            for future in completed:
+                span = futures.pop(future)
                 try:
                     tally = future.result()
                 except Exception as error:
-                    if type(error).__module__.startswith(("distributed", "dask")):
+                    if not type(error).__module__.startswith(("distributed", "dask")):
+                        raise
+                    lost[span] += 1
+                    if lost[span] > _LOSSES:
                         raise SweepError(
                             "the cluster gave up on a piece of work",
-                            where=f"operations {futures[future][0]} to {futures[future][1] - 1}",
+                            where=f"operations {span[0]} to {span[1] - 1}",
                             found=str(error),
                             remedy="look at the logs of its workers",
                         ) from None
-                    raise
-                span = futures.pop(future)
+                    # What died with a worker may be the result, or what it was to be made of.
+                    packed = self._client.scatter(recording.packed, broadcast=False, hash=False)
+                    again = submit(span, packed)
+                    futures[again] = span
+                    completed.add(again)
+                    continue
                 yield span, tally
         finally:
             self._client.cancel(list(futures))

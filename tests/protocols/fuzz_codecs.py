@@ -9,13 +9,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
-from harness._errors import CodecError
-from harness.protocols import OBJECTS, ContentFormat, Path
-from harness.protocols.content import decode, decode_links, decode_paths, encode, encode_links, encode_paths
-from harness.protocols.objects import types_of
-from harness.protocols.slipmux import CoapFrame, Decoder, encode_coap
+if __name__ == "__main__":
+    import atheris
+
+    instrumented = atheris.instrument_imports(include=["harness", "aiocoap"])
+else:
+    instrumented = nullcontext()
+
+with instrumented:
+    from aiocoap import error
+    from aiocoap.message import Message
+
+    from harness._errors import CodecError
+    from harness.protocols import OBJECTS, ContentFormat, Path
+    from harness.protocols._dtls_session import _datagrams, epochs, record_kind
+    from harness.protocols._registry import _read_objects
+    from harness.protocols.content import (
+        decode,
+        decode_links,
+        decode_paths,
+        encode,
+        encode_links,
+        encode_paths,
+    )
+    from harness.protocols.objects import types_of
+    from harness.protocols.slipmux import CoapFrame, Decoder, encode_coap
 
 TYPES = types_of(OBJECTS.values())
 PATHS = [
@@ -58,8 +79,6 @@ def links(data: bytes) -> None:
 
 def registration(data: bytes) -> None:
     """The list of objects in a registration."""
-    from harness.protocols._registry import _read_objects
-
     try:
         _read_objects(decode_links(data))
     except (CodecError, ValueError):
@@ -79,9 +98,6 @@ def slipmux(data: bytes) -> None:
 
 def coap(data: bytes) -> None:
     """A message from the network: nothing but what the transport expects is raised."""
-    from aiocoap import error
-    from aiocoap.message import Message
-
     try:
         message = Message.decode(data)
         message.opt.option_list()
@@ -92,8 +108,6 @@ def coap(data: bytes) -> None:
 
 def dtls(data: bytes) -> None:
     """Heads of DTLS records."""
-    from harness.protocols._dtls_session import _datagrams, epochs, record_kind
-
     record_kind(data)
     epochs(data)
     assert b"".join(_datagrams(data)) == data[: sum(map(len, _datagrams(data)))]
@@ -118,11 +132,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"one of: {', '.join(TARGETS)}")
-    import atheris
-
-    target = TARGETS[sys.argv.pop(1)]
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, target)
+    atheris.Setup(sys.argv, TARGETS[sys.argv.pop(1)])
     atheris.Fuzz()
 
 

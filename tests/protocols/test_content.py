@@ -365,3 +365,15 @@ def test_containment_of_paths():
     assert Path.of("/3/0") in Path.of("/3/0")
     assert Path.of("/3") not in Path.of("/3/0")
     assert Path.of("/33/0") not in Path.of("/3")
+
+
+@pytest.mark.parametrize(
+    ("content_format", "payload"),
+    [
+        (ContentFormat.TLV, b"\x40\x03\xc0\x00"),
+        (ContentFormat.SENML_JSON, b'[{"n":"/5/0/0","v":1},{"n":"/5/0/0/3","v":1}]'),
+    ],
+)
+def test_a_resource_has_a_value_or_instances(content_format, payload):
+    with pytest.raises(CodecError, match="both a value and instances"):
+        decode(payload, content_format, Path.of("/5/0/0"), {})

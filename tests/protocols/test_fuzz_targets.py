@@ -23,6 +23,11 @@ def test_targets_take_anything(target, data):
     TARGETS[target](data)
 
 
+@pytest.mark.parametrize(("target", "data"), [("tlv", b"M@\x03\xc0\x00")])
+def test_what_was_found(target, data):
+    TARGETS[target](data)
+
+
 def test_targets_are_listed():
     result = subprocess.run(
         [sys.executable, Path(__file__).with_name("fuzz_codecs.py")],

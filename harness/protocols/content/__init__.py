@@ -57,6 +57,14 @@ __all__ = [
 
 def decode(payload: bytes, content_format: int, path: Path, types: Types) -> dict[Path, Value]:
     """Read what a device sent for ``path``, typed by ``types``. Raises CodecError."""
+    found = _decode(payload, content_format, path, types)
+    for at in found:
+        if at.resource_instance_id is not None and (whole := Path(*at.ids[:3])) in found:
+            raise CodecError("a resource has both a value and instances", where=str(whole))
+    return found
+
+
+def _decode(payload: bytes, content_format: int, path: Path, types: Types) -> dict[Path, Value]:
     match content_format:
         case ContentFormat.TEXT:
             return {path: decode_text(payload, type_of(types, path))}
