@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from aiocoap.message import Message
@@ -90,11 +91,19 @@ class TcpFiles:
 
     @classmethod
     async def open(
-        cls, site: FileSite, host: str, port: int, security: ssl.SSLContext | None = None
+        cls,
+        site: FileSite,
+        host: str,
+        port: int,
+        reject: Callable[[str, str, str], object],
+        security: ssl.SSLContext | None = None,
     ) -> TcpFiles:
-        """Listen; port 0 takes a free one. Raises PortError."""
+        """Listen; port 0 takes a free one. ``reject`` is as for HttpFiles. Raises PortError."""
         loop = asyncio.get_running_loop()
         context = AnsweringContext(loop=loop, serversite=site, loggername="harness.protocols.coap")
+        scheme = "coap+tcp" if security is None else "coaps+tcp"
+        # Not uri_base, which those who opened the connection do not have.
+        context.on_reject = lambda remote, kind, said: reject(f"{scheme}://{remote.hostinfo}", kind, said)
         transport = TCPServer()
 
         def connection() -> Any:

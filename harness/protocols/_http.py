@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import sys
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -25,17 +27,21 @@ _CHUNK: Final = 16384
 
 
 class HttpFiles:
-    """An HTTP/1.1 server for published files, with a thread for each connection."""
+    """An HTTP/1.1 server for published files, with a thread for each connection.
+
+    ``reject`` is told who was refused: address, a few words for counting, why.
+    """
 
     def __init__(
         self,
         publications: dict[tuple[str, ...], Publication],
         host: str,
         port: int,
+        reject: Callable[[str, str, str], object],
         security: ssl.SSLContext | None = None,
     ) -> None:
         try:
-            self._server = _Server((host, port), publications, security)
+            self._server = _Server((host, port), publications, reject, security)
         except OSError as problem:
             raise PortError(
                 f"cannot listen for HTTP: {problem}",
@@ -62,9 +68,11 @@ class _Server(ThreadingHTTPServer):
         self,
         address: tuple[str, int],
         publications: dict[tuple[str, ...], Publication],
+        reject: Callable[[str, str, str], object],
         security: ssl.SSLContext | None,
     ) -> None:
         self.publications = publications
+        self._reject = reject
         self._security = security
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
@@ -100,8 +108,15 @@ class _Server(ThreadingHTTPServer):
             except OSError:
                 continue
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  the base class's name
         """Take a client that went away, or is none, for what it is."""
+        self.reject(client_address, "connection", str(sys.exception()))
+
+    def reject(self, address: Any, kind: str, reason: str) -> None:
+        """Tell that somebody was refused."""
+        scheme = "http" if self._security is None else "https"
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        self._reject(f"{scheme}://{host}:{address[1]}", f"{scheme} {kind}", reason)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,6 +133,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Say nothing: what was asked is kept with the file."""
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        self.server.reject(self.client_address, str(int(code)), message or "")
+        super().send_error(code, message, explain)
+
     def do_GET(self) -> None:
         self._answer(body=True)
 
@@ -128,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = tuple(filter(None, self.path.partition("?")[0].split("/")))
         publication = self.server.publications.get(path)
         if publication is None or publication.closed:
+            self.server.reject(self.client_address, "404", f"{self.command} {self.path}")
             self._status(HTTPStatus.NOT_FOUND)
             return
         get = self.headers.get

@@ -76,6 +76,9 @@ class AnsweringContext(Context):  # type: ignore[misc]  # aiocoap has no types
     token twice in quick succession, or the context ends, that one is never awaited.
     """
 
+    #: told of requests that were answered with an error: by whom, kind, reason
+    on_reject: Callable[[Any, str, str], object] = staticmethod(lambda *_: None)
+
     def render_to_pipe(self, pipe: Any) -> None:
         """Let the site answer a request."""
         request = pipe.request
@@ -107,13 +110,10 @@ class AnsweringContext(Context):  # type: ignore[misc]  # aiocoap has no types
         answers.on_interest_end(task.cancel)
 
     def _note_refusal(self, request: Message, answer: Message) -> None:
-        reject = getattr(getattr(request.remote, "interface", None), "on_reject", None)
-        if reject is None:  # CoAP over TCP, which only serves files
-            return
         path = request.opt.uri_path
         what = _INTERFACES.get(path[0], "request") if path else "request"
         said = answer.payload.decode(errors="replace") or answer.code.name.replace("_", " ").lower()
-        reject(
+        self.on_reject(
             request.remote, f"{what} {answer.code.dotted}", f"{request.code.name} /{'/'.join(path)}: {said}"
         )
 
@@ -222,6 +222,10 @@ class Node:
         messages.message_interface = await remember(messages)
         context.request_interfaces.append(tokens)
         return self
+
+    def tell_rejections(self, told: Callable[[PeerAddress, str, str], object]) -> None:
+        """Have all that is not let in told to somebody: by whom, a few words for counting, why."""
+        self.interface.on_reject = self._context.on_reject = told
 
     @property
     def interface(self) -> Interface:

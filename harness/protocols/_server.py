@@ -111,7 +111,7 @@ class Lwm2mServer:
         def note(remote: PeerAddress, kind: str, reason: str) -> None:
             self.rejections.add(remote.uri_base, kind, reason)
 
-        node.interface.on_reject = note
+        node.tell_rejections(note)
 
     async def _open_dtls(self, host: str, port: int, settings: DtlsSettings) -> Node:
         site = self._site()
@@ -324,9 +324,9 @@ class Lwm2mServer:
             security = certificate.context(alpn="coap" if scheme == "coaps+tcp" else None)
         server: HttpFiles | TcpFiles
         if scheme.startswith("http"):
-            server = HttpFiles(self._publications, host, port, security)
+            server = HttpFiles(self._publications, host, port, self.rejections.add, security)
         else:
-            server = self._loop.run(TcpFiles.open, self._files, host, port, security)
+            server = self._loop.run(TcpFiles.open, self._files, host, port, self.rejections.add, security)
         self._file_servers[scheme] = server
         return self._file_base(scheme)
 

@@ -135,14 +135,14 @@ class BootstrapServer:
     ) -> None:
         site = _Site(self)
         site.node = await Node.on_udp(site, host, port, retransmission=retransmission)
-        site.node.interface.on_reject = self._note_rejection
+        site.node.tell_rejections(self._note_rejection)
         self._nodes.append(site.node)
         if dtls is not None:
             site = _Site(self)
             site.node = await Node.on_dtls(
                 site, host, dtls_port, dtls, self.rejections, retransmission=retransmission
             )
-            site.node.interface.on_reject = self._note_rejection
+            site.node.tell_rejections(self._note_rejection)
             self._nodes.append(site.node)
 
     def _note_rejection(self, remote: PeerAddress, kind: str, reason: str) -> None:

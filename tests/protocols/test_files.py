@@ -116,6 +116,9 @@ def test_conditions(server, uri):
 def test_what_is_not_there_and_what_is_not_allowed(server, uri):
     assert ask(uri + "y")[0] == 404
     assert ask(uri, "PUT")[0] == 501
+    assert server.rejections.counts == {"http 404": 1, "http 501": 1}
+    assert server.rejections.last[0].reason == f"GET {urlsplit(uri).path}y"
+    assert server.rejections.last[0].address.startswith("http://127.0.0.1:")
     publication(server).http = HttpFaults(status=503)
     assert ask(uri)[0] == 503
     publication(server).close()
@@ -211,6 +214,7 @@ def test_coap_over_tcp(server):
     uri = server.uri_for(server.publish(BODY, name="x"), "nobody", scheme="coap+tcp")
     assert fetch(uri) == ("2.05", BODY)
     assert fetch(base + "/rd")[0] == "4.04"
+    assert server.rejections.wait("registration 4.04", deadline=5).address.startswith("coap+tcp://")
 
 
 def test_coap_over_tls(server, certificate, tmp_path):
