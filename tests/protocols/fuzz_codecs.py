@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) > 1:
     import atheris
 
     instrumented = atheris.instrument_imports(include=["harness", "aiocoap"])
