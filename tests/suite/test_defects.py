@@ -22,9 +22,10 @@ class Found:
 
 
 _ROLLBACK = "nrf52840dk:rollback_protection=true"
+_IN_PLACE = "nrf52840dk:swap_mode=direct-xip-revert"
 _CHECKS = "does not check hash or signature"
 
-#: what power cuts bring to light is found by the sweep, what direct-xip does wrong by the boot loader's tests
+#: what power cuts bring to light is found by the sweep
 BOOT_LOADER = {
     "ignore_missing_confirm": Found("unconfirmed_update_is and model", "ignores a missing confirm"),
     "ignore_unmet_dependency": Found("dependencies and unmet and installed", "ignores an unmet dependency"),
@@ -50,6 +51,9 @@ BOOT_LOADER = {
     "counter_raised_too_early": Found(
         "unconfirmed_update_does and model", "until then the old image", _ROLLBACK
     ),
+    "tries_not_counted": Found("gets_one_try", "what was tried and not confirmed is given up", _IN_PLACE),
+    "primary_preferred": Found("higher_version_runs and app", "with the higher version is used", _IN_PLACE),
+    "load_address_ignored": Found("for_another_address", "names another address cannot run", _IN_PLACE),
 }
 APPLICATION = {
     "false_success": Found("reports_a_failed_update", "reports an update that was not carried out"),
