@@ -48,6 +48,8 @@ def command(
     own = ["-c", str(folder / "pytest.ini"), "-p", "no:cacheprovider"]
     # pytest cannot rewrite asserts in what the command line has loaded; there are none that matter.
     quiet = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    if any(text.startswith(("-n", "--numprocesses")) for text in pytest_arguments):
+        own += ["--dist", "worksteal"]  # tests of one board stay together, and a worker opens few of them
     seen = _Seen()
     code = pytest.main([*own, *options, *pytest_arguments, *quiet, str(folder)], plugins=[seen])
     if code == 0 and seen.skipped and not seen.passed:
