@@ -22,7 +22,7 @@ _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
         {"metavar": "BOARD"},
         "board to test: the name of a shipped board or a board file; may be repeated, tests run for each",
     ),
-    ("backend", "store", {"metavar": "KIND"}, "what the board runs on: embedded (default) or hardware"),
+    ("backend", "store", {"metavar": "KIND"}, "what the board runs on: embedded, renode or hardware"),
     ("probe", "store", {"metavar": "ID"}, "unique id of the debug probe, or name on the bench, for hardware"),
     ("bench", "store", {"metavar": "FILE"}, "bench file or twister hardware map, for hardware"),
     (

@@ -23,6 +23,7 @@ LAYERS = [
     {"protocols"},
     {"firmware"},
     {"boards"},
+    {"renode"},
     {"emulator"},
     {"mcuboot"},
     {"_deadline"},

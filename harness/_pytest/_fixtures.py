@@ -14,6 +14,7 @@ from ..boards import Board, Component, check_capability
 from ..devices import Console, Device, open_device
 from ..mcuboot import FlashReport
 from ..protocols import BadFrameLink, Lwm2mServer
+from ..renode import RenodeMissingError
 from ..updates import ImageFactory, UpdateRig
 from ._settings import KEY
 
@@ -69,7 +70,11 @@ def hil_session_device(request: pytest.FixtureRequest, hil_board: Board) -> Iter
     """The device, opened once for all tests of this process; on hardware it is locked meanwhile."""
     settings = request.config.stash[KEY]
     if settings.device.backend != "hardware":
-        with open_device(hil_board, settings.device) as device:
+        try:
+            opened = open_device(hil_board, settings.device)
+        except RenodeMissingError as error:
+            pytest.skip(str(error))
+        with opened as device:
             yield device
         return
     with open_on_bench(settings.request(hil_board)) as (device, attendance):

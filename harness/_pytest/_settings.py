@@ -18,6 +18,7 @@ from ..bench import Bench, Request, bench_path, read_bench
 from ..boards import Board, find_board
 from ..devices import DeviceSettings, PowerSettings
 from ..protocols import LinkConditions
+from ..renode import platform_names
 from ..updates import BOOT_SECONDS
 from . import _link
 
@@ -30,6 +31,7 @@ _BOOT_SECONDS: Final = (0.1, 3600.0)
 _ONLY_FOR: Final = {
     "hardware": ("probe", "bench", "wait", "port", "power-on", "power-off"),
     "embedded": ("speed",),
+    "renode": (),
 }
 
 
@@ -71,7 +73,7 @@ def read(config: pytest.Config) -> Settings:
 
     backend = text("backend") or "embedded"
     if backend not in _ONLY_FOR:
-        raise pytest.UsageError(f"--hil-backend: {backend!r} is neither embedded nor hardware")
+        raise pytest.UsageError(f"--hil-backend: {backend!r} is none of {', '.join(_ONLY_FOR)}")
     for other, names in _ONLY_FOR.items():
         # Environment and ini file may describe a bench that this run does not use.
         wrong = [name for name in pytest_plugin.on_command_line(config) if name in names]
@@ -89,6 +91,9 @@ def read(config: pytest.Config) -> Settings:
             backend=backend, speed=_between("speed", text("speed"), _SPEEDS, DeviceSettings().speed)
         )
         return Settings(boards, device, build_options, link, boot_seconds)
+    if backend == "renode":
+        _check_renode(boards)
+        return Settings(boards, DeviceSettings(backend=backend), build_options, link, boot_seconds)
     ports = pairs("port")
     bench = _bench(text("bench"))
     _check_bench(config, boards, ports, bench)
@@ -142,6 +147,19 @@ def _check_emulated(boards: Sequence[Board]) -> None:
         if board.emulator is None:
             raise pytest.UsageError(
                 f"board {board.name} has no emulator model: name a probe with --hil-backend hardware"
+            )
+
+
+def _check_renode(boards: Sequence[Board]) -> None:
+    for board in boards:
+        if board.renode is None:
+            raise pytest.UsageError(
+                f"board {board.name} has no platform for Renode: name one as 'renode' in {board.file}"
+            )
+        if board.renode not in platform_names():
+            raise pytest.UsageError(
+                f"board {board.name}: no Renode platform is called {board.renode!r},"
+                f" only {', '.join(platform_names())}"
             )
 
 

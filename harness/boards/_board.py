@@ -130,6 +130,11 @@ class Board:
         return tuple(self.content.protocols)
 
     @property
+    def renode(self) -> str | None:
+        """Platform for Renode, if there is one for this board."""
+        return self.content.renode
+
+    @property
     def emulator(self) -> str | None:
         """Model of the built-in emulator, if there is one for this board."""
         return self.content.emulator

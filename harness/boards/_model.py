@@ -140,5 +140,7 @@ class BoardFile(Section):
     """Protocols over which updates can travel."""
     emulator: Name | None = None
     """Model of the built-in emulator that stands for this board."""
+    renode: Name | None = None
+    """Platform for Renode that stands for this board."""
     firmware: Literal["reference"] = "reference"
     """Application that updates are tried with."""

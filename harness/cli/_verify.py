@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @click.command("verify", context_settings={"ignore_unknown_options": True})
 @click.option("--board", "boards", required=True, multiple=True, help="Board to verify; may be repeated.")
 @click.option("--every-mode", is_flag=True, help="In every swap mode that the board's flash map allows.")
-@click.option("--backend", type=click.Choice(["embedded", "hardware"]), help="What the board runs on.")
+@click.option(
+    "--backend", type=click.Choice(["embedded", "renode", "hardware"]), help="What the board runs on."
+)
 @click.option("--probe", help="Unique id of the debug probe, for hardware.")
 @click.option("--port", "ports", multiple=True, metavar="ROLE=URL", help="Serial port by role, for hardware.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)

@@ -5,7 +5,7 @@ pyOCD and pyserial are loaded when a device is opened, not before.
 
 from __future__ import annotations
 
-from ._backends import DeviceSettings, open_device
+from ._backends import BACKENDS, DeviceSettings, open_device
 from ._console import Console, is_noise
 from ._debug_port import CoreSample, DebugPort, Reset, present_probes
 from ._device import Baseline, Device, Journal
@@ -15,6 +15,7 @@ from ._power import CommandPower, EmulatedPower, LabgridPower, Power, PowerSetti
 from ._serial_port import Chunk, SerialPort
 
 __all__ = [
+    "BACKENDS",
     "Baseline",
     "Chunk",
     "CommandPower",

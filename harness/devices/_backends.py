@@ -1,16 +1,17 @@
-"""Opens devices: emulated in a process of their own, or real ones behind a probe and ports."""
+"""Opens devices: emulated in processes of their own, or real ones behind a probe and ports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .._errors import CapabilityMissing, ProbeError, ProbeMissingError
+from .._errors import CapabilityMissing, EmulatorError, ProbeError, ProbeMissingError
 from ..boards import Board
 from ..emulator import Master, Operation, OperationKind
-from ..emulator.control import ControlClient, EmulatedBoard
+from ..emulator.control import BoardProcess, ControlClient, EmulatedBoard
+from ..renode import RenodeBoard
 from ._debug_port import DebugPort, present_probes
 from ._device import Device, NoBaseline
 from ._identity import check_identity
@@ -18,7 +19,7 @@ from ._ports import find_port
 from ._power import EmulatedPower, Power, PowerSettings, ResetPower
 from ._serial_port import SerialPort
 
-__all__ = ["DeviceSettings", "open_device"]
+__all__ = ["BACKENDS", "DeviceSettings", "open_device"]
 
 #: how much faster than real time an emulated board sleeps in tests
 DEFAULT_SPEED: Final = 8.0
@@ -31,9 +32,10 @@ _EMULATED_OPTIONS: Final = {"reset.post_delay": 0.0, "reset.hold_time": 0.0}
 class DeviceSettings:
     """Which device to open for a board.
 
-    ``backend`` is ``embedded`` or ``hardware``. For hardware: ``probe`` is the unique id
-    (needed if more than one is there), ``ports`` maps roles to pyserial URLs (found by USB
-    id otherwise), ``power`` says how it is switched, and ``device_id`` which chip it has to be.
+    ``backend`` is one of `BACKENDS`; ``renode`` needs Renode on this machine. For hardware:
+    ``probe`` is the unique id (needed if more than one is there), ``ports`` maps roles to pyserial
+    URLs (found by USB id otherwise), ``power`` says how it is switched, and ``device_id`` which
+    chip it has to be.
     """
 
     backend: str = "embedded"
@@ -47,7 +49,7 @@ class DeviceSettings:
     @property
     def switches_power(self) -> bool:
         """Whether the device can be switched off, so that its RAM loses its content."""
-        return self.backend == "embedded" or self.power.given
+        return self.backend != "hardware" or self.power.given
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -60,12 +62,11 @@ def open_device(board: Board, settings: DeviceSettings | None = None) -> Device:
     """Open a device of this board; the caller closes it. Raises `BenchError` and its kinds."""
     settings = settings or DeviceSettings()
     with ExitStack() as stack:
-        opener = _open_embedded if settings.backend == "embedded" else _open_hardware
-        return opener(board, settings, stack)
+        return BACKENDS[settings.backend](board, settings, stack)
 
 
 class _Snapshots:
-    """Baselines of an emulated board: whole-machine snapshots, those that were used last."""
+    """Baselines of a board that is emulated: snapshots of it, those that were used last."""
 
     steps = True
 
@@ -129,16 +130,7 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
             seed=settings.seed,
         )
     )
-    lines = list(process.entry.serial.values())
-    ports = {
-        serial.role: stack.enter_context(
-            SerialPort(url, baud=serial.baud, name=serial.role, smp="smp" in serial.carries)
-        )
-        for serial, url in zip(board.serial, lines, strict=False)
-    }
-    debug = stack.enter_context(
-        DebugPort(process.entry.uid, target=board.debug.target, options=_EMULATED_OPTIONS)
-    )
+    ports, debug = _connect(board, process, stack)
     control = process.control
     owned = stack.pop_all()
     return Device(
@@ -152,6 +144,34 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         lambda: [str(text) for text in control.call("diagnostics")],
         _Journal(control),
     )
+
+
+def _open_renode(board: Board, settings: DeviceSettings, stack: ExitStack) -> Device:
+    if board.renode is None:
+        raise EmulatorError(
+            f"board {board.name} has no platform for Renode", remedy=f"name one as 'renode' in {board.file}"
+        )
+    process = stack.enter_context(
+        RenodeBoard(board.renode, board=board.name, target=board.debug.target, seed=settings.seed)
+    )
+    ports, debug = _connect(board, process, stack)
+    control = process.control
+    owned = stack.pop_all()
+    return Device(board, "renode", debug, EmulatedPower(control), ports, _Snapshots(control), owned)
+
+
+def _connect(
+    board: Board, process: BoardProcess, stack: ExitStack
+) -> tuple[dict[str, SerialPort], DebugPort]:
+    """Ports and probe of a board that runs in a process of its own."""
+    ports = {
+        serial.role: stack.enter_context(
+            SerialPort(url, baud=serial.baud, name=serial.role, smp="smp" in serial.carries)
+        )
+        for serial, url in zip(board.serial, process.entry.serial.values(), strict=False)
+    }
+    debug = DebugPort(process.entry.uid, target=board.debug.target, options=_EMULATED_OPTIONS)
+    return ports, stack.enter_context(debug)
 
 
 def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> Device:
@@ -185,3 +205,11 @@ def _only_probe() -> str:
             remedy="connect the board" if not probes else "say which one: --hil-probe ID",
         )
     return probes[0]
+
+
+#: how to open a device, by backend
+BACKENDS: Final[Mapping[str, Callable[[Board, DeviceSettings, ExitStack], Device]]] = {
+    "embedded": _open_embedded,
+    "renode": _open_renode,
+    "hardware": _open_hardware,
+}

@@ -62,7 +62,7 @@ class NoBaseline:
 class Device:
     """A board that runs. Hardware and emulated boards differ only in the parts they are made of.
 
-    ``kind`` is ``embedded`` or ``hardware``; ``ports`` are the serial ports by role.
+    ``kind`` is the backend: ``embedded``, ``renode`` or ``hardware``; ``ports`` are the serial ports by role.
     Whoever makes a device closes it; ``owned`` is closed with it, last first.
     """
 

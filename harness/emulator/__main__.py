@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._process import serve_child
+from ._server import BoardServer
 
 if __name__ == "__main__":
-    serve_child()
+    serve_child(BoardServer)

@@ -11,6 +11,7 @@ from ._hot import Callbacks, HotPath, StopReason
 from ._journal import Master, Operation, OperationKind
 from ._memory import FlashArray, Ram, Took
 from ._peripheral import Peripheral
+from ._probed import BusError
 from ._reads import FlashReads
 from ._registers import Registers
 
@@ -18,14 +19,6 @@ __all__ = ["Bus", "BusError"]
 
 _PAGE: Final = 0x1000
 _BLOCK: Final = 0x400  # no device takes less of the map
-
-
-class BusError(Exception):
-    """Nothing answers at an address; ``address`` says where."""
-
-    def __init__(self, address: int) -> None:
-        super().__init__(f"nothing answers at {address:#010x}")
-        self.address = address
 
 
 class _RepeatError(Exception):

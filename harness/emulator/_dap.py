@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ._bus import BusError
-from ._machine import Machine
+from ._probed import BusError, ProbedMachine
 
 __all__ = ["DapError", "DebugAccessPort"]
 
@@ -31,9 +30,9 @@ class DapError(Exception):
 
 
 class DebugAccessPort:
-    """DP and AP registers of one machine, used while its CPU is stopped between two blocks."""
+    """DP and AP registers of one machine, used whose owner keeps other users away meanwhile."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: ProbedMachine) -> None:
         self._machine = machine
         self._control = 0
         self._csw = 2

@@ -1,4 +1,4 @@
-"""Starts an emulated board as a child process that cannot outlive its owner."""
+"""Starts a board as a child process that cannot outlive its owner."""
 
 from __future__ import annotations
 
@@ -8,50 +8,34 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 from .._errors import EmulatorError
 from ._control import ControlClient
 from ._registry import Entry, withdraw
+from ._serving import ControlServer
 
-__all__ = ["EmulatedBoard", "serve_child"]
+__all__ = ["BoardProcess", "EmulatedBoard", "serve_child"]
 
 _START_SECONDS: Final = 30.0
 _END_SECONDS: Final = 10.0
 
 
-class EmulatedBoard:
-    """An emulated board in its own process, and the owner of that process.
+class BoardProcess:
+    """A board in its own process, and the owner of that process.
 
-    The process ends with `close`, and also when this process dies in any way: it
-    watches a pipe from here.
+    ``module`` is what Python runs (see `serve_child`), ``settings`` are its server's arguments. The process
+    ends with `close`, and also when this process dies in any way: it watches a pipe from here.
     """
 
-    def __init__(
-        self,
-        soc: str,
-        *,
-        uid: str | None = None,
-        board: str = "",
-        target: str = "",
-        seed: int = 1,
-        speed: float = 1.0,
-        native: bool | None = None,
-    ) -> None:
-        settings = {
-            "soc": soc,
-            "uid": uid or f"emulated-{secrets.token_hex(4)}",
-            "board": board,
-            "target": target,
-            "seed": seed,
-            "speed": speed,
-            "native": native,
-        }
+    def __init__(self, module: str, settings: dict[str, Any], *, seconds: float = _START_SECONDS) -> None:
+        self._seconds = seconds
         self._entry: Entry | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.emulator"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -68,7 +52,7 @@ class EmulatedBoard:
     def _handshake(self, settings: dict[str, Any]) -> Entry:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        guard = threading.Timer(_START_SECONDS, self._process.kill)
+        guard = threading.Timer(self._seconds, self._process.kill)
         guard.start()
         try:
             self._process.stdin.write(json.dumps(settings).encode() + b"\n")
@@ -82,7 +66,7 @@ class EmulatedBoard:
         if "error" in answer:
             raise EmulatorError(
                 "the emulated board did not start",
-                found=answer["error"] or f"no answer within {_START_SECONDS:.0f} s",
+                found=answer["error"] or f"no answer within {self._seconds:.0f} s",
                 remedy="run it alone to see more: harness emulate --board NAME",
             )
         return Entry(**answer)
@@ -91,7 +75,7 @@ class EmulatedBoard:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()[-2000:]
 
-    def __enter__(self) -> EmulatedBoard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -129,19 +113,43 @@ class EmulatedBoard:
             withdraw(self._entry)  # in case the process was killed
 
 
+class EmulatedBoard(BoardProcess):
+    """An emulated board in its own process."""
+
+    def __init__(
+        self,
+        soc: str,
+        *,
+        uid: str | None = None,
+        board: str = "",
+        target: str = "",
+        seed: int = 1,
+        speed: float = 1.0,
+        native: bool | None = None,
+    ) -> None:
+        settings = {
+            "soc": soc,
+            "uid": uid or f"emulated-{secrets.token_hex(4)}",
+            "board": board,
+            "target": target,
+            "seed": seed,
+            "speed": speed,
+            "native": native,
+        }
+        super().__init__("harness.emulator", settings)
+
+
 def _own_group() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
 
-def serve_child() -> None:
+def serve_child(server_of: Callable[..., ControlServer]) -> None:
     """The child's main program: settings on stdin, the entry on stdout, then serve until stdin ends."""
-    from ._server import BoardServer
-
     settings = json.loads(sys.stdin.readline())
     try:
-        server = BoardServer(**settings)
+        server = server_of(**settings)
     except Exception as error:  # told to the parent, whatever it is
         _tell({"error": str(error)})
         return

@@ -1,29 +1,24 @@
-"""An emulated board as a process of its own: serial ports, control connections, an entry in the registry."""
+"""An emulated board for other processes: its machine, its serial ports, what they may ask of it."""
 
 from __future__ import annotations
 
-import secrets
-import socket
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from .._errors import HarnessError
-from ._control import Connection
-from ._dap import DapError, DebugAccessPort
+from ._dap import DebugAccessPort
 from ._debug import DFSR_HALTED
 from ._machine import Machine, Snapshot
 from ._peripheral import ResetKind
-from ._registry import Entry, announce, withdraw
 from ._runner import Runner
 from ._serial import SerialHub
+from ._serving import ControlServer
 from ._tear import TearWord
 
 __all__ = ["BoardServer"]
 
 
-class BoardServer:
+class BoardServer(ControlServer):
     """One emulated board, offered on the loopback interface until `close`.
 
     ``uid`` is the probe id under which pyOCD finds it; ``board`` is a name for people.
@@ -60,81 +55,13 @@ class BoardServer:
         except BaseException:
             self._runner.close()  # else it runs on a machine that is taken apart
             raise
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._connections: set[Connection] = set()
-        self.closed = threading.Event()
-        self.entry = Entry(
-            uid=uid,
-            board=board,
-            soc=soc,
-            target=target or soc,
-            port=self._listener.getsockname()[1],
-            token=secrets.token_hex(16),
-            serial=self._serial.urls,
-        )
-        self._methods: dict[str, Callable[..., Any]] = {
-            name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
-        }
-        threading.Thread(target=self._accept, name="control", daemon=True).start()
-        announce(self.entry)
+        super().__init__(uid=uid, board=board, soc=soc, target=target or soc, serial=self._serial.urls)
 
-    def close(self) -> None:
-        """End everything that this board owns."""
-        if self.closed.is_set():
-            return
-        self.closed.set()
-        withdraw(self.entry)
-        self._listener.close()
-        for connection in list(self._connections):
-            connection.close()
+    def _end(self) -> None:
         self._serial.close()
         self._runner.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                stream, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(Connection(stream),), daemon=True).start()
-
-    def _serve(self, connection: Connection) -> None:
-        self._connections.add(connection)
-        trusted = False
-        try:
-            while (request := connection.receive()) is not None:
-                number, method, arguments = request
-                if not trusted and (method != "hello" or arguments != [self.entry.token]):
-                    connection.send([number, None, ["refused", "wrong token", None]])
-                    return
-                trusted = True
-                connection.send([number, *self._answer(method, arguments)])
-                if method == "shutdown":
-                    self.close()
-        except (OSError, ValueError, HarnessError):
-            pass  # the client went away or talks nonsense: its connection ends, the board runs on
-        finally:
-            self._connections.discard(connection)
-            connection.close()
-
-    def _answer(self, method: str, arguments: list[Any]) -> tuple[Any, list[Any] | None]:
-        try:
-            action = self._methods.get(method)
-            if action is None:
-                return None, ["unknown", f"an emulated board has no method {method!r}", None]
-            return action(*arguments), None
-        except DapError as fault:
-            return None, ["fault", str(fault), fault.address]
-        except Exception as error:  # whatever fails in one request is told to its caller
-            return None, ["error", f"{method}: {error}", None]
-
-    # what a client may ask for; arguments and results are CBOR values
-
-    def _do_hello(self, _token: str) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self.entry).items() if name != "token"}
-
-    def _do_shutdown(self) -> None:
-        """Answered first, then carried out."""
+    # what a client may ask for
 
     def _do_read_dp(self, address: int) -> int:
         with self._runner.stopped(wake=False):

@@ -8,13 +8,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._control import ControlClient, TransferError
-from ._process import EmulatedBoard
+from ._dap import DebugAccessPort
+from ._probed import AccessPort, BusError, ProbedBus, ProbedMachine
+from ._process import BoardProcess, EmulatedBoard, serve_child
 from ._registry import Entry, running_boards
+from ._serving import ControlServer
 
 if TYPE_CHECKING:
     from ._server import BoardServer
 
-__all__ = ["BoardServer", "ControlClient", "EmulatedBoard", "Entry", "TransferError", "running_boards"]
+__all__ = [
+    "AccessPort",
+    "BoardProcess",
+    "BoardServer",
+    "BusError",
+    "ControlClient",
+    "ControlServer",
+    "DebugAccessPort",
+    "EmulatedBoard",
+    "Entry",
+    "ProbedBus",
+    "ProbedMachine",
+    "TransferError",
+    "running_boards",
+    "serve_child",
+]
 
 
 def __getattr__(name: str) -> Any:

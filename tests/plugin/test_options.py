@@ -30,7 +30,7 @@ SHOW = """
         (("--hil-board", "nrf52840dx"), ["no board 'nrf52840dx'", "did you mean nrf52840dk?"]),
         (("--hil-board", "nowhere/my_board.yaml"), ["my_board.yaml", "cannot be read"]),
         ((*EMBEDDED, "--hil-board", BOARD), ["two boards are called 'nrf52840dk'"]),
-        ((*EMBEDDED, "--hil-backend", "hardwear"), ["'hardwear' is neither embedded nor hardware"]),
+        ((*EMBEDDED, "--hil-backend", "hardwear"), ["'hardwear' is none of hardware, embedded, renode"]),
         ((*EMBEDDED, "--hil-probe", "1"), ["--hil-probe is for --hil-backend hardware", "is embedded"]),
         ((*EMBEDDED, "--hil-port", "console=x"), ["--hil-port is for --hil-backend hardware"]),
         ((*EMBEDDED, "--hil-power-on", "x"), ["--hil-power-on is for --hil-backend hardware"]),

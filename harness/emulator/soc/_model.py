@@ -9,22 +9,13 @@ from typing import ClassVar, Protocol
 
 from .._memory import FlashArray, Ram
 from .._peripheral import Peripheral, ResetKind, System
+from .._probed import AccessPort
 from .._uart import UartLine
 
 __all__ = ["AccessPort", "Constant", "Parts", "Soc"]
 
 #: an area that nobody can write: base address and content
 Constant = tuple[int, "ctypes.Array[ctypes.c_uint8]"]
-
-
-class AccessPort(Protocol):
-    """A debug access port of the vendor's own, beside the memory access port 0 (ADIv5 C2)."""
-
-    def read(self, address: int) -> int:
-        """Read the port's register at this byte address."""
-
-    def write(self, address: int, value: int) -> None:
-        """Write the port's register at this byte address."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,168 @@
+"""Runs Renode headless, as a child that ends with its owner."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+from .._deadline import Deadline
+from .._errors import EmulatorError
+from ._find import find_renode
+from ._gdb import GdbClient
+from ._platforms import Platform, model_file
+
+__all__ = ["RenodeProcess", "problems"]
+
+START_SECONDS: Final = 90.0
+_END_SECONDS: Final = 10.0
+_LINES_KEPT: Final = 60
+_READY: Final = "harness: the board is set up"
+#: monitor commands, run by the Python inside Renode: memory to and from files, which is fast
+_COMMANDS: Final = """
+def mc_harness_read(path, address, size):
+    System.IO.File.WriteAllBytes(path, self.Machine.SystemBus.ReadBytes(address, size))
+
+def mc_harness_write(path, address):
+    self.Machine.SystemBus.WriteBytes(System.IO.File.ReadAllBytes(path), address)
+"""
+_PROBLEM: Final = re.compile(
+    r"\[ERROR\]|There was an error executing|No such command or device|Fatal error|Unhandled exception"
+    r"|Could not|Errors? during compilation|Error E\d+",
+    re.IGNORECASE,
+)
+#: Renode's PPI model looks for a radio, which no firmware here needs
+_HARMLESS: Final = re.compile(r"ppi: Failed to register PPI|Failed to download")
+
+
+def problems(lines: list[str]) -> list[str]:
+    """The lines of Renode's output that tell of something wrong."""
+    return [line for line in lines if _PROBLEM.search(line) and not _HARMLESS.search(line)]
+
+
+class RenodeProcess:
+    """Renode with one board, which does not run yet. ``gdb`` is the connection to its GDB server.
+
+    ``serial`` are pyserial URLs by UART. Raises `EmulatorError` with what Renode wrote if it does not
+    come up in time. Renode ends with `close`; on Linux also when this process is killed.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        program = find_renode()
+        with ExitStack() as stack:
+            self.files = Path(tempfile.mkdtemp(prefix="harness-renode-"))
+            stack.callback(shutil.rmtree, self.files, ignore_errors=True)
+            gdb_port, *ports = _free_ports(1 + len(platform.uarts))
+            self.serial = {
+                uart: f"socket://127.0.0.1:{port}" for uart, port in zip(platform.uarts, ports, strict=True)
+            }
+            commands, script = self.files / "commands.py", self.files / "board.resc"
+            commands.write_text(_COMMANDS, encoding="utf-8")
+            script.write_text(_script(platform, commands, gdb_port, ports), encoding="utf-8")
+            self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+            self._written = threading.Condition()
+            self._ready = self._ended = False
+            self._process = subprocess.Popen(
+                [str(program), "--disable-xwt", "--console", "--plain", "-e", f"include @{script}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self.files,
+                start_new_session=sys.platform != "win32",
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call
+            )
+            stack.callback(self._end)
+            threading.Thread(target=self._read, name="renode output", daemon=True).start()
+            self._wait_ready()
+            self.gdb = GdbClient(gdb_port)
+            stack.callback(self.gdb.close)
+            # With the client there, the core stands at its first instruction.
+            self.gdb.monitor("start")
+            self._owned = stack.pop_all()
+
+    def close(self) -> None:
+        """End Renode and wait for it."""
+        self._owned.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with suppress(OSError, ValueError):
+            for raw in self._process.stdout:
+                line = raw.decode(errors="replace").rstrip()
+                with self._written:
+                    self._lines.append(line)
+                    self._ready |= line.endswith(_READY) and "echo" not in line
+                    self._written.notify_all()
+        with self._written:
+            self._ended = True
+            self._written.notify_all()
+
+    def _wait_ready(self) -> None:
+        limit = Deadline(START_SECONDS)
+        with self._written:
+            while (
+                not self._ready and not self._ended and not problems(list(self._lines)) and not limit.expired
+            ):
+                self._written.wait(limit.remaining)
+            if self._ready:
+                return
+            lines = list(self._lines)
+        raise EmulatorError(
+            "Renode did not set up the board",
+            found="; ".join((problems(lines) or lines or ["nothing was written"])[-5:]),
+            expected=f"the board within {START_SECONDS:.0f} s",
+            remedy="check that Renode is 1.15 or later; docs/renode.md tells how to run its script by hand",
+        )
+
+    def _end(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(OSError):
+            self._process.stdin.write(b"quit\n")
+            self._process.stdin.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody has now. Renode cannot pick one itself and tell (1.16)."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _script(platform: Platform, commands: Path, gdb_port: int, ports: list[int]) -> str:
+    models = [model_file("common.cs"), model_file(f"{platform.name}.cs")]
+    lines = [f"include @{file}" for file in (commands, *models)]
+    lines += ["mach create", f"machine LoadPlatformDescription @{model_file(platform.name + '.repl')}"]
+    for uart, port in zip(platform.uarts, ports, strict=True):
+        lines += [
+            f'emulation CreateServerSocketTerminal {port} "{uart}_line" false',
+            f"connector Connect sysbus.{uart} {uart}_line",
+        ]
+    # Renode gives up a core that finds no vectors when it starts, and time then stands still for it.
+    (flash, _), (ram, size) = platform.flash[0], platform.ram[0]
+    lines += [f"sysbus WriteDoubleWord {flash:#x} {ram + size:#x}"]
+    lines += [f"sysbus WriteDoubleWord {flash + 4:#x} {ram | 1:#x}"]
+    lines += [f"machine StartGdbServer {gdb_port} false", f'echo "{_READY}"']
+    return "\n".join(lines) + "\n"
+
+
+def _die_with_parent() -> None:
+    """Linux ends this process when its parent is gone, however it went (prctl(2), PR_SET_PDEATHSIG)."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,117 @@
+// What the models of all parts are made of.
+using System;
+using System.Collections.Generic;
+using Antmicro.Renode.Core;
+using Antmicro.Renode.Peripherals.Bus;
+using Antmicro.Renode.Peripherals.Timers;
+
+namespace Antmicro.Renode.Peripherals.McubootHarness
+{
+    // Registers by their offset. Debuggers read them while the CPU runs, so this is no dictionary.
+    public class WordArray
+    {
+        public uint this[long offset]
+        {
+            get { return words[offset / 4]; }
+            set { words[offset / 4] = value; }
+        }
+
+        public void Clear()
+        {
+            Array.Clear(words, 0, words.Length);
+        }
+
+        public const long Bytes = 0x2000;
+        private readonly uint[] words = new uint[Bytes / 4];
+    }
+
+    // Words that firmware writes and reads back; what acts is overridden.
+    [AllowedTranslations(AllowedTranslation.ByteToDoubleWord | AllowedTranslation.WordToDoubleWord)]
+    public abstract class Words : IDoubleWordPeripheral, IKnownSize
+    {
+        public virtual uint ReadDoubleWord(long offset)
+        {
+            return words[offset];
+        }
+
+        public abstract void WriteDoubleWord(long offset, uint value);
+
+        public virtual void Reset()
+        {
+            words.Clear();
+        }
+
+        public virtual long Size { get { return 0x1000; } }
+
+        protected readonly WordArray words = new WordArray();
+    }
+
+    // The receiving side of a serial line. Bytes come at the line's pace, so that firmware has its time between them.
+    public class PacedLine
+    {
+        public PacedLine(IMachine machine, IPeripheral owner, Action<byte> arrived, Action idle)
+        {
+            this.arrived = arrived;
+            this.idle = idle;
+            timer = new LimitTimer(machine.ClockSource, 1000000, owner, "line", limit: 10, eventEnabled: true);
+            timer.LimitReached += Next;
+        }
+
+        public void Put(byte value)
+        {
+            lock(waiting)
+            {
+                waiting.Enqueue(value);
+            }
+            if(!timer.Enabled)
+            {
+                timer.Enabled = true;
+            }
+        }
+
+        public void Clear()
+        {
+            lock(waiting)
+            {
+                waiting.Clear();
+            }
+            timer.Enabled = false;
+        }
+
+        // Bits a second; a byte takes ten.
+        public uint Baud
+        {
+            set { timer.Frequency = Math.Max(value, 10); }
+        }
+
+        private void Next()
+        {
+            byte value;
+            lock(waiting)
+            {
+                if(waiting.Count == 0)
+                {
+                    timer.Enabled = false;
+                    value = 0;
+                }
+                else
+                {
+                    value = waiting.Dequeue();
+                }
+            }
+            if(timer.Enabled)
+            {
+                arrived(value);
+            }
+            else
+            {
+                idle();
+            }
+        }
+
+        private readonly Action<byte> arrived;
+        private readonly Action idle;
+        private readonly LimitTimer timer;
+        private readonly Queue<byte> waiting = new Queue<byte>();
+    }
+}
