@@ -16,6 +16,8 @@ from ._packets import ACKNOWLEDGED, Packet, PacketParser, encode
 __all__ = ["GdbClient", "GdbError"]
 
 _SECONDS: Final = 20.0
+#: seconds without a report after which it is looked whether the core stands
+_SILENCE: Final = 0.5
 _CHUNK: Final = 65536
 _STOPS: Final = frozenset(b"STXW")
 _LINES: Final = re.compile(r"[\r\n]+")
@@ -173,7 +175,8 @@ class GdbClient:
         """One instruction."""
         self._forget_stops()
         self._exchange(b"s", "a step", answered=False)
-        self._wait_stop(b"S", "a step")
+        if not self._any_stop(_SECONDS) or self._gone:
+            raise self._lost("a step", self._gone or "no stop reply")
 
     def interrupt(self) -> None:
         """Stop the core, which runs. `stopped` then tells whether it had stopped by itself before.
@@ -185,7 +188,15 @@ class GdbClient:
             self._stops.clear()
             self._stops.extend(kept)
         self.order("sysbus.cpu ExecutionMode SingleStep")
-        self._wait_stop(b"S", "halting")
+        # A core that had not begun to run when it was told to stop reports nothing.
+        limit, before = Deadline(_SECONDS), ""
+        while not self._any_stop(_SILENCE):
+            done = self.monitor("sysbus.cpu ExecutedInstructions")
+            if done == before:
+                return
+            if limit.expired:
+                raise EmulatorError("Renode's core does not stop", where=self.where, found=f"{done} executed")
+            before = done
 
     def stopped(self, within: float = 0.0) -> bool:
         """Whether the core has stopped by itself since it was let go, or does so within these seconds: at a
@@ -204,22 +215,13 @@ class GdbClient:
         with self._arrived:
             return any(stop[:1] == b"X" for stop in self._stops)
 
+    def _any_stop(self, within: float) -> bool:
+        with self._arrived:
+            return self._arrived.wait_for(lambda: bool(self._gone or self._stops), within)
+
     def _forget_stops(self) -> None:
         with self._arrived:
             self._stops.clear()
-
-    def _wait_stop(self, expected: bytes, doing: str) -> None:
-        limit = Deadline(_SECONDS)
-        with self._arrived:
-            while not any(stop.startswith((expected, b"T", b"X")) for stop in self._stops):
-                if self._gone:
-                    raise self._lost(doing, self._gone)
-                if not self._arrived.wait(limit.remaining) and limit.expired:
-                    raise EmulatorError(
-                        f"Renode's core did not stop after {doing}",
-                        where=self.where,
-                        found=", ".join(map(repr, self._stops)) or "no stop reply",
-                    )
 
     def monitor(self, command: str) -> str:
         """The output of a monitor command, in lines without their ends. Errors are output too."""
