@@ -178,7 +178,7 @@ class Sysbuild:
             if self.runners is not None:
                 (zephyr / "runners.yaml").write_text(self.runners)
             listing += f"  - name: {name}\n    build_dir: {(folder / name).as_posix()}\n"
-            source = self.source if name == "mcuboot" else "/work/app"
+            source = self.source if name == "mcuboot" else "/projects/app"
             (folder / name / "build_info.yml").write_text(
                 f"cmake:\n  application:\n    configuration-dir: '{source}'\n    source-dir: '{source}'\n"
                 "  board:\n    name: nrf52840dk\n    qualifiers: nrf52840\nversion: 0.1.0\n"
