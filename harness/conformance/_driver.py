@@ -59,9 +59,9 @@ class Driver:
 
     # waiting
 
-    def persist(self, function: Callable[[Deadline], T]) -> T:
+    def persist(self, function: Callable[[Deadline], T], *, seconds: float | None = None) -> T:
         """Ask until there is an answer: the client may restart, or be busy for a while."""
-        deadline = Deadline(self.target.options.wait)
+        deadline = Deadline(self.target.options.wait if seconds is None else seconds)
         while True:
             try:
                 return function(Deadline(min(10.0, deadline.remaining)))

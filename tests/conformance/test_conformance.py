@@ -64,6 +64,14 @@ def test_what_is_planted_is_found(tmp_path, client, tests, said):
     assert said in result.stdout.partition("differs:")[2]
 
 
+def test_a_client_that_is_busy_until_it_gives_a_push_up(tmp_path):
+    """It answers 5.03 to everything, for a second (what true is as a number) in place of five minutes."""
+    options = ("--stand-in", "--slow", "--conformance-fault=upload_seconds")
+    result = conformance(*options, "-k", "abandoned_push and 33629_1", folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "yes" in result.stdout
+
+
 def test_a_client_that_is_a_command(tmp_path):
     """Anything that registers will do: here the stand-in, as a program of its own."""
     program = tmp_path / "client.py"
