@@ -6,6 +6,7 @@ of the transport specification.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import deque
@@ -99,6 +100,9 @@ class Book:
         self._by_location: dict[str, Entry] = {}
         self._history: deque[tuple[float, str]] = deque(maxlen=20)
         self._sequence = 0
+        # A device that has not noticed that the server was restarted must not renew another one's
+        # registration, and a stranger must not guess where one is.
+        self._run = secrets.token_hex(4)
 
     # -- the event loop's side
 
@@ -122,7 +126,7 @@ class Book:
             registration = Registration(
                 sequence=self._sequence,
                 endpoint=endpoint,
-                location=f"/rd/{self._sequence}",
+                location=f"/rd/{self._run}-{self._sequence}",
                 address=remote.uri_base,
                 lifetime=self._lifetime(terms, DEFAULT_LIFETIME, remote),
                 lwm2m_version=version,

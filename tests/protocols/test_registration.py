@@ -32,7 +32,7 @@ def test_terms_of_a_registration_are_read(server, raw):
     answer = raw.ask(POST, "/rd", uri_query=(*QUERY, "Q"), payload=OBJECTS, content_format=40)
     assert answer.code.dotted == "2.01"
     registration = server.wait_registration("raw", deadline=5)
-    assert answer.opt.location_path == ("rd", str(registration.sequence))
+    assert registration.location == "/" + "/".join(answer.opt.location_path)
     assert registration.sms == "123"
     assert registration.queue_mode
     assert registration.address.startswith("coap://127.0.0.1:")
@@ -220,6 +220,21 @@ def test_an_update_after_the_end_is_refused_so_that_the_device_registers_again(l
     line.server.wait_unregistered(line.first, deadline=5)
     with pytest.raises(RegistrationError, match=r"4\.04"):
         stand_in.update_registration()
+
+
+def test_an_update_meant_for_the_server_before_a_restart_renews_nobody_else(raw_server, raw_to):
+    first, device = raw_server()
+    old = device.ask(POST, "/rd", uri_query=QUERY, payload=OBJECTS).opt.location_path
+    host, port = first.address
+    first.close()
+    with Lwm2mServer(host=host, port=port) as second:
+        other = raw_to(second.uri)
+        assert (
+            other.ask(POST, "/rd", uri_query=("ep=other", *QUERY[1:]), payload=OBJECTS).code.dotted == "2.01"
+        )
+        before = second.wait_registration("other", deadline=5)
+        assert device.ask(POST, "/".join(old), mid=2).code.dotted == "4.04"
+        assert second.registrations == (before,)
 
 
 def test_deregistration(bench):
