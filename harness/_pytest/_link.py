@@ -41,7 +41,7 @@ def _properties(rig: UpdateRig) -> Iterator[tuple[str, str]]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show in the report of a failure what the link did."""
+    """Show in the report of a failure what the link did, and what the server refused."""
     rig = (getattr(item, "funcargs", None) or {}).get("hil_rig")
     if call.when == "teardown" and isinstance(rig, UpdateRig):
         item.user_properties.extend(_properties(rig))
@@ -51,4 +51,6 @@ def pytest_runtest_makereport(
         cut = [f"(the last {_LINES} of {len(lines)} lines)"] if len(lines) > _LINES else []
         text = "\n".join([f"conditions: {rig.link.conditions}", *lines[:2], *cut, *lines[2:][-_LINES:]])
         report.sections.append(("bad link", text))
+    if report.failed and isinstance(rig, UpdateRig) and rig.refused:
+        report.sections.append(("refused by the LwM2M server", rig.refused))
     return report

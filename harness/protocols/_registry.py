@@ -22,6 +22,7 @@ from harness.protocols.content import Link, Path, decode_links
 if TYPE_CHECKING:
     from harness.protocols._node import Node
     from harness.protocols._transport import PeerAddress
+    from harness.protocols.security import Rejections
 
 __all__ = ["Book", "Entry", "RegisteredObject", "Registration", "RegistrationRefused"]
 
@@ -93,8 +94,9 @@ class Entry:
 class Book:
     """All registrations of one server. Only the event loop calls the methods that change it."""
 
-    def __init__(self, may_register: Callable[[str, str | None], bool]) -> None:
+    def __init__(self, may_register: Callable[[str, str | None], bool], rejections: Rejections) -> None:
         self._may_register = may_register
+        self._rejections = rejections
         self._changed = threading.Condition()
         self._by_endpoint: dict[str, Entry] = {}
         self._by_location: dict[str, Entry] = {}
@@ -282,7 +284,11 @@ class Book:
 
     def _seen(self) -> str:
         now = time.monotonic()
-        return "; ".join(f"{text} ({now - at:.1f} s ago)" for at, text in self._history) or "nothing"
+        seen = [f"{text} ({now - at:.1f} s ago)" for at, text in self._history]
+        # Refused registrations are among them already.
+        others = [r for r in self._rejections.last if not r.kind.startswith("registration")]
+        seen += [f"refused {rejection} ({now - rejection.at:.1f} s ago)" for rejection in others[-3:]]
+        return "; ".join(seen) or "nothing"
 
     def _lifetime(self, terms: Mapping[str, str], default: int, remote: PeerAddress) -> int:
         text = terms.get("lt")

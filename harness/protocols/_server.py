@@ -76,7 +76,7 @@ class Lwm2mServer:
         self._retransmission = retransmission or Retransmission()
         self.rejections = Rejections()
         self._dtls = dtls
-        self._book = Book(self._may_register)
+        self._book = Book(self._may_register, self.rejections)
         self._sends = SendLog()
         self._types = types_of(objects.values())
         self._publications: dict[tuple[str, ...], Publication] = {}

@@ -87,6 +87,14 @@ class Rejections:
         with self._changed:
             return tuple(self._kept)
 
+    def summary(self, last: int = 5) -> str:
+        """How many there were of each kind, then the last ones, a line each; empty if there were none."""
+        with self._changed:
+            if not self._counts:
+                return ""
+            counts = ", ".join(f"{number} {kind}" for kind, number in sorted(self._counts.items()))
+            return "\n".join([counts, *map(str, list(self._kept)[-last:])])
+
     def wait(self, kind: str, *, deadline: float | Deadline) -> Rejection:
         """Wait for one of a kind, or return the first that there was. Raises DeadlineExceeded."""
         until = Deadline.of(deadline)

@@ -108,6 +108,11 @@ class UpdateRig:
         return self._link.report if self._link is not None else None
 
     @property
+    def refused(self) -> str:
+        """What the protocol server did not let in, by kind, and the last of it; may be empty."""
+        return self._server.rejections.summary(20) if self._server is not None else ""
+
+    @property
     def _line(self) -> FrameLink:
         return self.device.link if self._conditions is None else self.link
 

@@ -23,6 +23,9 @@ TEST = """
     def test_fixture(hil_rig, hil_images, hil_link):
         hil_rig.install(hil_images.make("app", "1.0.0"), hil_images.make("model", "1.0.0"))
         hil_rig.boot()
+        # A question by nobody: the server has to refuse its answer.
+        hil_rig.server.device(hil_rig.server.registrations[0]).send_raw(b"\\x41\\x01\\xff\\x01\\xaa\\xb13\\x010\\x013")
+        hil_rig.server.rejections.wait("stray answer", deadline=20)
         hil_link.conditions = LinkConditions(loss=0.3, seed=2)
         hil_rig.download(hil_images.make("model", "2.0.0"))
         lost = [hil_link.report.count(way, "lost") for way in Direction]
@@ -41,6 +44,7 @@ def test_updates_outlast_a_bad_link_and_reports_tell_of_it(run: Runner, pytester
     section = printed.partition("bad link")[2]
     assert re.search(r"conditions: loss=0\.3,seed=2\nto device: \d+ messages, \d+ bytes; \d+ lost\n", section)
     assert re.search(r"to (device|server) .*: lost", section)
+    assert re.search(r"\d+ stray answer", printed.partition("refused by the LwM2M server")[2])
     properties = {
         (case.get("name"), element.get("name")): element.get("value")
         for case in ElementTree.parse(pytester.path / "junit.xml").iter("testcase")

@@ -92,6 +92,9 @@ def test_a_wrong_key_is_refused_and_named(secure, impatient):
     assert "the identity 'me' is known, its key does not fit" in rejection.reason
     assert rejection.address.startswith("coaps://127.0.0.1:")
     assert secure.registrations == ()
+    with pytest.raises(DeadlineExceeded, match=r"refused coaps://.*its key does not fit"):
+        secure.wait_registration(deadline=0)
+    assert secure.rejections.summary().startswith("1 wrong key\ncoaps://")
     with client(secure):
         secure.wait_registration(deadline=10)
 
