@@ -97,6 +97,8 @@ class _Core:
         """
         if self.stuck or not self.running:
             return False, self.stuck
+        if self._gdb.monitor("sysbus.cpu IsHalted") == "True":
+            return False, True  # by the model that watches faults
         self._gdb.interrupt()
         if self._gdb.stopped():
             return False, False  # the next look finds out why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,20 @@ def test_a_blank_part_locks_up_and_can_be_debugged(device: Device):
         assert not limit.expired
     assert device.debug.target.read_core_register("pc") == RAM
     device.debug.target.remove_breakpoint(RAM)
+
+
+def test_a_fault_in_a_fault_handler_locks_up(device: Device):
+    base = device.board.flash.base
+    vectors = [RAM, *[base + 0x41] * 15]
+    device.install({base: struct.pack("<16I", *vectors) + b"\x00\xde" * 2})  # udf #0
+    device.power.on()
+    limit = Deadline(20)
+    if device.board.name == "nrf52840dk":  # where it resets the chip
+        while not device.debug.target.read32(CAUSES["nrf52840dk"][0]) & 8:
+            assert not limit.expired
+    else:
+        while not device.debug.sample().locked_up:
+            assert not limit.expired
 
 
 OWNER = """

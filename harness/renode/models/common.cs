@@ -3,6 +3,7 @@ using System;
 using System.Collections.Generic;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Peripherals.Bus;
+using Antmicro.Renode.Peripherals.CPU;
 using Antmicro.Renode.Peripherals.Timers;
 
 namespace Antmicro.Renode.Peripherals.McubootHarness
@@ -44,6 +45,39 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public virtual long Size { get { return 0x1000; } }
 
         protected readonly WordArray words = new WordArray();
+    }
+
+    // Notices that a core faults again while it handles a fault, which silicon ends with a lockup. Renode would go on
+    // for ever, and so slowly that no watchdog bites.
+    public class Faults
+    {
+        public Faults(ICPUWithHooks cpu, Action lockedUp)
+        {
+            cpu.AddHookAtInterruptBegin(number =>
+            {
+                if(Array.IndexOf(Kinds, number) < 0)
+                {
+                    return;
+                }
+                nested++;
+                if(nested == Limit)
+                {
+                    lockedUp();
+                }
+            });
+            cpu.AddHookAtInterruptEnd(number => nested = 0);
+        }
+
+        public void Reset()
+        {
+            nested = 0;
+        }
+
+        // Undefined instruction, prefetch and data abort, no coprocessor, wrong state, as tlib numbers them.
+        private static readonly ulong[] Kinds = { 1, 3, 4, 17, 18 };
+        // A fault in a handler of faults may still be escalated, and handled; that one's cannot.
+        private const int Limit = 3;
+        private int nested;
     }
 
     // The receiving side of a serial line. Bytes come at the line's pace, so that firmware has its time between them.

@@ -3,6 +3,7 @@
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Peripherals.Bus;
+using Antmicro.Renode.Peripherals.CPU;
 using Antmicro.Renode.Peripherals.Memory;
 using Antmicro.Renode.Peripherals.Miscellaneous;
 using Antmicro.Renode.Peripherals.Timers;
@@ -14,9 +15,14 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
     // watchdog say so beforehand, all others are the firmware's own.
     public class NrfPower : Words
     {
-        public NrfPower(IMachine machine, NrfWatchdog watchdog)
+        public NrfPower(IMachine machine, ICPUWithHooks cpu, NrfWatchdog watchdog)
         {
             this.watchdog = watchdog;
+            faults = new Faults(cpu, () =>
+            {
+                Announce(Lockup);
+                machine.RequestReset();
+            });
             watchdog.Expired += () =>
             {
                 Announce(WatchdogReset);
@@ -77,6 +83,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public override void Reset()
         {
             Resets++;
+            faults.Reset();
             var kept = ReadDoubleWord(ResetReason) | announced;
             var soft = (announced & (SoftReset | Lockup)) != 0;
             if(!soft)
@@ -99,6 +106,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
 
         private const long ResetReason = 0x400;
         private readonly NrfWatchdog watchdog;
+        private readonly Faults faults;
         private uint announced = SoftReset;
     }
 

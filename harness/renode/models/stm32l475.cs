@@ -2,6 +2,7 @@
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Peripherals.Bus;
+using Antmicro.Renode.Peripherals.CPU;
 using Antmicro.Renode.Peripherals.Memory;
 using Antmicro.Renode.Peripherals.Timers;
 using Antmicro.Renode.Peripherals.UART;
@@ -30,8 +31,11 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
     // debugger and the watchdog say so beforehand, all others are the firmware's own.
     public class StmClocks : Words
     {
-        public StmClocks(IMachine machine, StmWatchdog watchdog, StmUsart usart, StmDma dma)
+        public StmClocks(IMachine machine, CortexM cpu, StmWatchdog watchdog, StmUsart usart, StmDma dma)
         {
+            this.cpu = cpu;
+            // A lockup lasts until the watchdog or somebody else ends it.
+            faults = new Faults(cpu, () => cpu.IsHalted = true);
             this.usart = usart;
             this.dma = dma;
             watchdog.Expired += () =>
@@ -94,6 +98,8 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public override void Reset()
         {
             Resets++;
+            faults.Reset();
+            cpu.IsHalted = false;
             var flags = ReadDoubleWord(Status) & Flags | announced;
             Preset(flags);
             announced = Pin | Software;
@@ -113,6 +119,8 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         private const uint Flags = 0xFF000000;
         private const uint Pin = 1u << 26, Brownout = 1u << 27, Software = 1u << 28, Watchdog = 1u << 29;
         private const uint ReadyBits = 1u << 1 | 1u << 10 | 1u << 17 | 1u << 25 | 1u << 27 | 1u << 29;
+        private readonly CortexM cpu;
+        private readonly Faults faults;
         private readonly StmUsart usart;
         private readonly StmDma dma;
         private uint announced = Pin | Brownout;
