@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "conformance": ("_conformance", "Test any LwM2M client's firmware update objects."),
     "link": ("_link", "Stand between devices and a server, and lose, double, delay or damage messages."),
     "sweep": ("_sweep", "Cut power at every flash operation of an update, and judge what comes of it."),
+    "cuts": ("_cuts", "Cut power of a real device at random times of an update, and judge what comes of it."),
     "replay": ("_replay", "Do one failure of a sweep again, in a debugger if asked."),
     "doctor": ("_doctor", "Say what is wrong with this machine as a bench, and what to do."),
     "bench": ("_bench", "List, add, lock and recover the devices of this machine."),

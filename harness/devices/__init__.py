@@ -11,7 +11,7 @@ from ._debug_port import CoreSample, DebugPort, Reset, present_probes
 from ._device import Baseline, Device, Journal
 from ._identity import Identity, check_identity, identify
 from ._ports import present_ports
-from ._power import CommandPower, EmulatedPower, LabgridPower, Power, PowerSettings, ResetPower
+from ._power import CommandPower, EmulatedPower, LabgridPower, Power, PowerSettings, ResetPower, SwitchedPower
 from ._serial_port import Chunk, SerialPort
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Reset",
     "ResetPower",
     "SerialPort",
+    "SwitchedPower",
     "check_identity",
     "identify",
     "is_noise",

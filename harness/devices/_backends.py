@@ -16,7 +16,7 @@ from ._debug_port import DebugPort, present_probes
 from ._device import Device, NoBaseline
 from ._identity import check_identity
 from ._ports import find_port
-from ._power import EmulatedPower, Power, PowerSettings, ResetPower
+from ._power import EmulatedPower, Power, PowerSettings, ResetPower, SwitchedPower
 from ._serial_port import SerialPort
 
 __all__ = ["BACKENDS", "DeviceSettings", "open_device"]
@@ -191,7 +191,8 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         )
         for serial in board.serial
     }
-    power: Power = settings.power.switch() or ResetPower(debug)
+    switch = settings.power.switch()
+    power: Power = SwitchedPower(switch, debug) if switch else ResetPower(debug)
     return Device(board, "hardware", debug, power, ports, NoBaseline(), stack.pop_all())
 
 

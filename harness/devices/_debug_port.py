@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from .._deadline import Deadline
 from .._errors import (
     FlashError,
     HarnessError,
@@ -211,6 +212,24 @@ class DebugPort:
         with _translated("resuming", self.unique_id):
             self.target.resume()
 
+    def reconnect(self, *, deadline: float | Deadline = 5.0) -> None:
+        """Speak to a target again that had no power; what pyOCD remembers of its registers is forgotten."""
+        from pyocd.core.exceptions import Error
+        from pyocd.core.target import Target
+
+        limit = Deadline.of(deadline)
+        with _translated("reconnecting after a loss of power", self.unique_id):
+            while True:
+                try:
+                    self.target.dp.connect()
+                    self.target.dp.power_up_debug()
+                    break
+                except Error:
+                    if limit.expired:
+                        raise
+                    limit.pause(_AGAIN)
+            self._session.notify(Target.Event.POST_RESET, self.target)
+
     def check(self) -> None:
         """Do nothing if the target answers: its core tells what it is, whatever firmware does."""
         found = int.from_bytes(self.read(_CPUID, 4), "little")
@@ -248,6 +267,7 @@ _BRANCH_TO_ITSELF: Final = 0xE7FE
 
 _CPUID: Final = 0xE000ED00  # SCB.CPUID (Armv7-M Architecture Reference Manual, B3.2.3)
 _ARM: Final = 0x41
+_AGAIN: Final = 0.05  # seconds between two tries to reconnect
 _OPTIONS: Final = {
     "auto_unlock": False,  # a locked part is somebody's decision; unlocking would erase it
     "connect_mode": "attach",

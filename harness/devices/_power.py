@@ -12,7 +12,15 @@ from .._errors import PowerError
 from ..emulator.control import ControlClient
 from ._debug_port import DebugPort, Reset
 
-__all__ = ["CommandPower", "EmulatedPower", "LabgridPower", "Power", "PowerSettings", "ResetPower"]
+__all__ = [
+    "CommandPower",
+    "EmulatedPower",
+    "LabgridPower",
+    "Power",
+    "PowerSettings",
+    "ResetPower",
+    "SwitchedPower",
+]
 
 _SECONDS: Final = 30
 
@@ -135,6 +143,24 @@ class PowerSettings:
         if self.labgrid is not None:
             return LabgridPower(*self.labgrid)
         return CommandPower(self.off, self.on) if self.on else None
+
+
+class SwitchedPower:
+    """A switch of a device with a debug session, which is taken up again when power is back."""
+
+    real = True
+
+    def __init__(self, switch: Power, debug: DebugPort) -> None:
+        self.switch, self._debug = switch, debug
+
+    def off(self) -> None:
+        """Switch off."""
+        self.switch.off()
+
+    def on(self) -> None:
+        """Switch on, and wait until the target answers."""
+        self.switch.on()
+        self._debug.reconnect()
 
 
 class EmulatedPower:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._api import Results, Subject, prepare, sweep
+    from ._bench import cut_on_bench
+    from ._bench_report import BenchReport
     from ._dask import DaskExecutor
     from ._explore import Plan
     from ._recording import Recording
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCENARIOS",
+    "BenchReport",
     "DaskExecutor",
     "Executor",
     "InlineExecutor",
@@ -39,6 +42,7 @@ __all__ = [
     "Subject",
     "SweepLog",
     "Tears",
+    "cut_on_bench",
     "executor_for",
     "prepare",
     "schema_text",
@@ -47,6 +51,8 @@ __all__ = [
 
 _HOMES = {
     "SCENARIOS": "_scenarios",
+    "BenchReport": "_bench_report",
+    "cut_on_bench": "_bench",
     "DaskExecutor": "_dask",
     "Executor": "_workers",
     "InlineExecutor": "_workers",

@@ -168,6 +168,12 @@ class Chip:
         self._powers: dict[int, tuple[Power, Trail] | _Foreseen] = {}
         self._paths = Paths()
 
+    @property
+    def write_once(self) -> bool:
+        """Whether the flash with the slots takes each unit once between erases."""
+        slots = self.recording.slots.address
+        return any(array.write_once and slots in array for array in self.machine.bus.arrays)
+
     def _print(self, data: bytes) -> None:
         self.console += data
         del self.console[:-_CONSOLE]

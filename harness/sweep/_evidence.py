@@ -22,7 +22,7 @@ from ._recording import Recording
 from ._report import BootLoaderFacts, Failure, FlashMap, ImageFacts, Report, Settings, Surprise, Where
 from ._run import Sweep
 
-__all__ = ["Witness", "make_report"]
+__all__ = ["Witness", "image_facts", "make_report"]
 
 #: failures that are told in detail
 _DETAILED: Final = 40
@@ -132,7 +132,7 @@ def make_report(sweep: Sweep, files: Sequence[Path], *, bootloader: Path, out: s
             sha256=hashlib.sha256(bootloader.read_bytes()).hexdigest(),
             swap_mode=str(recording.settings.mode),
         ),
-        images=_images(recording),
+        images=image_facts(recording),
         settings=Settings(
             seed=plan.tears.seed,
             inside=plan.tears.inside,
@@ -184,7 +184,8 @@ def _failure(
     )
 
 
-def _images(recording: Recording) -> list[ImageFacts]:
+def image_facts(recording: Recording) -> list[ImageFacts]:
+    """The scenario's images."""
     found = []
     for part in recording.parts:
         for role, data in (("old", part.old), ("new", part.new)):

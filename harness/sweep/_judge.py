@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from ..mcuboot import (
     BootAction,
@@ -15,10 +16,10 @@ from ..mcuboot import (
     MagicState,
     Trailer,
 )
-from ._chip import Chip
+from ._chip import Trail
 from ._contents import Contents
 from ._power import Ending, Power
-from ._recording import Part
+from ._recording import Part, Recording
 
 __all__ = ["Finding", "Judge", "Outcome", "Rule", "Runs", "Verdict"]
 
@@ -86,10 +87,25 @@ class _Chain:
 _Look = tuple[tuple[str, ...], tuple[Finding, ...]]
 
 
+class Boots(Protocol):
+    """What a judge needs of a chip: power-ons. `Chip` is one that remembers, a bench has another."""
+
+    recording: Recording
+    merging: bool
+    trail: Trail
+
+    @property
+    def write_once(self) -> bool:
+        """Whether the flash with the slots takes each unit once between erases."""
+
+    def power_on(self, contents: Contents) -> Power:
+        """What comes of flash contents when power returns."""
+
+
 class Judge:
     """Judges flash contents that a power cut left behind, by letting a chip boot them."""
 
-    def __init__(self, chip: Chip) -> None:
+    def __init__(self, chip: Boots) -> None:
         self._chip, self._recording = chip, chip.recording
         self._rests: dict[int, _Chain] = {}
         self._verdicts: dict[tuple[int, bool, Runs], Verdict] = {}
@@ -98,8 +114,7 @@ class Judge:
         areas = [area for part in recording.parts for area in (part.primary, part.secondary)]
         areas += [recording.settings.scratch] if recording.settings.scratch else []
         self._areas = [(area.address, area.size) for area in areas]
-        slots = recording.slots.address
-        self._once = any(array.write_once and slots in array for array in chip.machine.bus.arrays)
+        self._once = chip.write_once
 
     def verdict(self, contents: Contents, *, application: bool, wanted: Runs | None = None) -> Verdict:
         """The verdict on contents. ``application`` says that an image was cut, not the boot loader.
@@ -133,7 +148,7 @@ class Judge:
         MCUboot's library does not write such a flag again, and its boot loader keeps the image.
         """
         for part in self._recording.parts:
-            primary = self._trailer(part.primary, contents)
+            primary = self.trailer(part.primary, contents)
             if self._done(primary) and primary.image_ok is FlagState.BAD:
                 yield from self._bad_fields(part, "primary", primary)
 
@@ -237,7 +252,7 @@ class Judge:
             return Outcome.HELD, self._kept(chain)
         if application and final in {self._old, self._new} and first in {self._old, self._new}:
             return Outcome.HELD, iter(())
-        state = self._installed(contents)
+        state = self.installed(contents)
         if state == "tested" and final == self._old:
             return Outcome.USED_UP, iter(())
         if state == "confirmed" and final == self._new:
@@ -264,18 +279,19 @@ class Judge:
     def _new(self) -> tuple[str, ...]:
         return tuple("old" if part.new is None else "new" for part in self._recording.parts)
 
-    def _installed(self, contents: Contents) -> str:
+    def installed(self, contents: Contents) -> str:
         """``tested`` if all updates are complete and not confirmed, ``confirmed`` if they are, else empty."""
         states = {self._state(part, contents) for part in self._recording.parts if part.new is not None}
         return states.pop() if len(states) == 1 else ""
 
-    def _trailer(self, area: FlashArea, contents: Contents) -> Trailer:
+    def trailer(self, area: FlashArea, contents: Contents) -> Trailer:
+        """The trailer of a slot."""
         return Trailer.parse(
             lambda at, size: contents.read(area.address + at, size), self._recording.settings.layout(area)
         )
 
     def _state(self, part: Part, contents: Contents) -> str:
-        primary, secondary = (self._trailer(area, contents) for area in (part.primary, part.secondary))
+        primary, secondary = (self.trailer(area, contents) for area in (part.primary, part.secondary))
         complete = primary.magic is MagicState.GOOD and self._done(primary)
         if part.label(contents) != "new" or not complete or secondary.magic is MagicState.GOOD:
             return ""

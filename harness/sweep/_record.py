@@ -16,7 +16,7 @@ from ._contents import Contents
 from ._power import Ending, Power
 from ._recording import Goal, Limits, Part, Recording
 
-__all__ = ["Setup", "bare_recording", "finish", "record"]
+__all__ = ["Setup", "bare_recording", "finish", "legal_labels", "record"]
 
 _SECOND: Final = 64_000_000
 #: what a recording itself may take, in cycles and instructions
@@ -93,13 +93,14 @@ def finish(bare: Recording, chip: Chip, operations: Sequence[Operation], first: 
         instructions=_SLACK * longest[1] + 2_000_000,
         settle=bare.limits.settle,
     )
-    goal = Goal(tuple(runs), _legal(bare), bare.others(now))
+    goal = Goal(tuple(runs), legal_labels(bare), bare.others(now))
     return dataclasses.replace(bare, operations=operations, limits=limits, goal=goal)
 
 
-def bare_recording(setup: Setup) -> Recording:
-    """A recording without operations, to boot with."""
-    arrays = tuple((array.base, array.size) for array in Machine(setup.soc).bus.arrays)
+def bare_recording(setup: Setup, arrays: tuple[tuple[int, int], ...] | None = None) -> Recording:
+    """A recording without operations. ``arrays`` are base and size of flash (default: the emulator's)."""
+    if arrays is None:
+        arrays = tuple((array.base, array.size) for array in Machine(setup.soc).bus.arrays)
     for address, data in setup.content.items():
         if not any(base <= address and address + len(data) <= base + size for base, size in arrays):
             raise SweepError(
@@ -195,7 +196,7 @@ def _installed(setup: Setup, chip: Chip, power: Power) -> Power:
     return power
 
 
-def _legal(recording: Recording) -> frozenset[tuple[str, ...]]:
+def legal_labels(recording: Recording) -> frozenset[tuple[str, ...]]:
     """The combinations of images that may run together."""
     choices = [("old",) if part.new is None else ("old", "new") for part in recording.parts]
     return frozenset(labels for labels in itertools.product(*choices) if _fits(recording, labels))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ _OLD: Final = "1.0.0"
 _NEW: Final = "2.0.0"
 #: Thumb: `wfi`, and a branch back to it
 _SLEEP: Final = bytes.fromhex("30bffde7")
+#: Thumb: `ldr r0, address`, `ldr r1, word`, `str r1, [r0]`, and a branch back to that; the two follow
+_FEED: Final = bytes.fromhex("014802490160fde7")
 _STACK: Final = 0x20001000
 #: header, TLVs and some room, in bytes
 _AROUND: Final = 1024
@@ -42,7 +45,8 @@ class Options:
     it has before. ``size`` and ``old_size`` are the payloads', in bytes, of images that are made.
     ``component`` is the one to update where the scenario updates one (default: the first).
     ``build`` are C defines for the reference firmware. An application counts as settled when it has
-    left flash alone for ``settle`` milliseconds.
+    left flash alone for ``settle`` milliseconds. ``feed`` is an address and the word that made images
+    write there for ever, for a watchdog that would end their sleep.
     """
 
     bootloader: Path | None = None
@@ -52,6 +56,7 @@ class Options:
     component: str | None = None
     build: Mapping[str, int] = field(default_factory=dict)
     settle: int = 400
+    feed: tuple[int, int] | None = None
 
 
 class Maker:
@@ -72,11 +77,12 @@ class Maker:
         return SCENARIOS[name][0](self)
 
     def inert(self, component: Component, version: str, size: int, **signing: Any) -> bytes:
-        """A signed image whose program only sleeps."""
+        """A signed image whose program only sleeps, or keeps a watchdog from biting."""
         room = self.board.max_image_size(component) - self.board.mcuboot.header_size - _AROUND
         slot = self.board.partition(component.primary)
         code = slot.address + self.board.mcuboot.header_size + 8
-        program = _STACK.to_bytes(4, "little") + (code | 1).to_bytes(4, "little") + _SLEEP
+        body = _SLEEP if self.options.feed is None else _FEED + struct.pack("<II", *self.options.feed)
+        program = _STACK.to_bytes(4, "little") + (code | 1).to_bytes(4, "little") + body
         # Any bytes will do, as long as no two sectors of the two images are the same.
         wanted = max(min(size, room), len(program))
         noise = hashlib.shake_128(f"{component.name} {version}".encode()).digest(wanted - len(program))
@@ -190,12 +196,11 @@ class Maker:
     ) -> Setup:
         """A scenario that begins with this content."""
         board = self.board
-        assert board.emulator is not None
         return Setup(
             scenario=scenario,
             board=board.name,
             target=board.debug.target,
-            soc=board.emulator,
+            soc=board.emulator or "",
             content=content,
             settings=board.boot_settings(),
             parts=parts,
@@ -303,9 +308,9 @@ SCENARIOS: Final[Mapping[str, tuple[Callable[[Maker], Setup], str]]] = {
 }
 
 
-def maker_for(board: Board, options: Options | None = None) -> Maker:
+def maker_for(board: Board, options: Options | None = None, *, emulated: bool = True) -> Maker:
     """Makes scenarios of a board. Raises `CapabilityMissing` or `BoardError` for one that can have none."""
-    if board.emulator is None:
+    if emulated and board.emulator is None:
         raise CapabilityMissing("emulator", board=board.name)
     mode = board.mcuboot.swap_mode
     if not (mode.swaps or mode.overwrites):

@@ -35,6 +35,17 @@ class FaultyProbe:
         for method in methods:
             self._patch.setattr(self._probe, method, raising)
 
+    def fail_first(self, method: str, errors: list[Exception]) -> None:
+        """This method raises as long as there are errors left."""
+        whole = getattr(self._probe, method)
+
+        def raising(*arguments: Any, **more: Any) -> Any:
+            if errors:
+                raise errors.pop()
+            return whole(*arguments, **more)
+
+        self._patch.setattr(self._probe, method, raising)
+
     def lock(self) -> None:
         """APPROTECT as the nRF52 has it: only the control port answers, and ERASEALL there opens the chip."""
         from pyocd.core.exceptions import TransferFaultError
@@ -72,19 +83,34 @@ class FaultyProbe:
         self._patch.undo()
 
 
+class PseudoTerminal:
+    """A serial line: ``name`` is the port's, `say` is the board, `pull` the cable."""
+
+    def __init__(self) -> None:
+        self._board, port = os.openpty()
+        self.name = os.ttyname(port)
+        os.close(port)
+
+    def say(self, data: bytes) -> None:
+        os.write(self._board, data)
+
+    def pull(self) -> None:
+        """The port is gone for whoever has it open. A second time does nothing: numbers are used again."""
+        if self._board >= 0:
+            os.close(self._board)
+            self._board = -1
+
+
 @contextlib.contextmanager
-def pseudo_terminal() -> Iterator[tuple[int, str]]:
-    """The board's side of a serial line, and the name of the port."""
+def pseudo_terminal() -> Iterator[PseudoTerminal]:
+    """A serial line with a board at its end."""
     if not hasattr(os, "openpty"):
         pytest.skip("this system has no pseudo terminals")
-    master, slave = os.openpty()
-    name = os.ttyname(slave)
-    os.close(slave)
+    line = PseudoTerminal()
     try:
-        yield master, name
+        yield line
     finally:
-        with contextlib.suppress(OSError):
-            os.close(master)
+        line.pull()
 
 
 class Rfc2217Port:

@@ -119,26 +119,45 @@ def test_target_without_power(board: control.EmulatedBoard, probe: FaultyProbe) 
         pass
 
 
+def test_target_that_comes_up_slowly_after_a_loss_of_power(board: control.EmulatedBoard) -> None:
+    from pyocd.core.exceptions import TransferError
+
+    with DebugPort(board.entry.uid, target="nrf52840") as debug, pytest.MonkeyPatch.context() as patch:
+        board.control.call("power", False)
+        left = [TransferError("no ACK received")] * 3
+        FaultyProbe(patch).fail_first("read_dp", left)
+        board.control.call("power", True)
+        debug.reconnect(deadline=30)
+        assert not left
+        assert debug.read(0, 4) == b"\xff" * 4
+        board.control.call("power", False)
+        with pytest.raises(ProbeError) as caught:
+            debug.reconnect(deadline=0.1)
+        said(caught, "after a loss of power", board.entry.uid)
+        board.control.call("power", True)
+
+
 # serial ports
 
 
 def test_cable_of_the_port_is_pulled() -> None:
-    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
+    with pseudo_terminal() as line, SerialPort(line.name, baud=115200) as port:
         console = Console(port, framed=False)
-        os.close(master)
+        line.pull()
         with pytest.raises(PortMissingError) as caught:
             console.expect("anything", deadline=10)
-    said(caught, "vanished while in use", name)
+    said(caught, "vanished while in use", line.name)
     with pytest.raises(PortMissingError) as again:
-        SerialPort(f"{name}-none", baud=115200)
+        SerialPort(f"{line.name}-none", baud=115200)
     said(again, "no such serial port", "hwgrep://SER=")
-    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
-        os.write(master, b"plugged in\n")
+    with pseudo_terminal() as line, SerialPort(line.name, baud=115200) as port:
+        line.say(b"plugged in\n")
         Console(port, framed=False).expect("plugged in")
 
 
 def test_port_that_another_program_holds() -> None:
-    with pseudo_terminal() as (_, name):
+    with pseudo_terminal() as line:
+        name = line.name
         with SerialPort(name, baud=115200):
             with pytest.raises(PortBusyError) as caught:
                 SerialPort(name, baud=115200)
@@ -153,7 +172,8 @@ def test_port_that_nobody_may_open(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_arguments: object, **_more: object) -> None:
         raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied")
 
-    with pseudo_terminal() as (_, name):
+    with pseudo_terminal() as line:
+        name = line.name
         with monkeypatch.context() as patch:
             patch.setattr(serial.Serial, "open", refuse)
             with pytest.raises(PortError) as caught:
@@ -182,19 +202,19 @@ def test_wrong_speed_and_a_port_on_the_network() -> None:
 
 
 def test_garbage_on_the_wire() -> None:
-    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
+    with pseudo_terminal() as line, SerialPort(line.name, baud=115200) as port:
         console = Console(port, framed=False)
-        os.write(master, bytes(range(0x80, 0xC0)))
+        line.say(bytes(range(0x80, 0xC0)))
         with pytest.raises(LineNoiseError) as caught:
             console.expect("boot", deadline=0.3)
         said(caught, "64 of them unreadable", "cable")
-        os.write(master, b"\x00\xffboot: ready\n")
+        line.say(b"\x00\xffboot: ready\n")
         console.expect("boot: ready")
 
 
 def test_glitch_is_no_garbage() -> None:
-    with pseudo_terminal() as (master, name), SerialPort(name, baud=115200) as port:
-        os.write(master, b"\x00\xff\xfe")
+    with pseudo_terminal() as line, SerialPort(line.name, baud=115200) as port:
+        line.say(b"\x00\xff\xfe")
         with pytest.raises(TimeoutError):
             Console(port, framed=False).expect("boot", deadline=0.1)
 
@@ -211,16 +231,16 @@ def test_port_that_comes_back_under_another_name(monkeypatch: pytest.MonkeyPatch
         info.serial_number, info.hwid = "000683", "USB VID:PID=1366:1015 SER=000683 LOCATION=1-1"
         present[:] = [info]
 
-    with pseudo_terminal() as (before, first), pseudo_terminal() as (after, second):
-        plug_in(first)
-        with SerialPort(first, baud=115200) as port:
-            plug_in(second)
-            os.close(before)
+    with pseudo_terminal() as before, pseudo_terminal() as after:
+        plug_in(before.name)
+        with SerialPort(before.name, baud=115200) as port:
+            plug_in(after.name)
+            before.pull()
             with pytest.raises(PortMissingError) as caught:
                 Console(port, framed=False).expect("boot", deadline=10)
-        said(caught, "under another name", second, "hwgrep://SER=000683")
+        said(caught, "under another name", after.name, "hwgrep://SER=000683")
         with SerialPort("hwgrep://SER=000683", baud=115200) as port:
-            os.write(after, b"boot: again\n")
+            after.say(b"boot: again\n")
             Console(port, framed=False).expect("boot: again")
 
 
