@@ -15,7 +15,7 @@ PACKAGE = Path(harness.__file__).parent
 #: from the top down; a module may import from its own row's package and from all rows below
 LAYERS = [
     {"__main__"},
-    {"cli", "pytest_plugin", "_pytest", "suite", "conformance", "demo"},
+    {"cli", "pytest_plugin", "_pytest", "suite", "conformance", "demo", "adapters"},
     {"sweep"},
     {"updates"},
     {"bench"},

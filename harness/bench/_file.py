@@ -15,6 +15,7 @@ from pydantic import Field
 from .._errors import BenchError
 from ..boards import Board, Checked, Problem, Section, check_board, read_checked, shipped_boards
 from ..devices import PowerSettings
+from ._labgrid import LabgridPlace
 
 __all__ = ["Bench", "BenchDevice", "bench_path", "read_bench"]
 
@@ -45,6 +46,13 @@ class _Power(Section):
     labgrid: _LabgridPower | None = None
 
 
+class _Place(Section):
+    name: Text
+    """labgrid's name of the place."""
+    coordinator: Text | None = None
+    """host:port; labgrid's own setting if left out."""
+
+
 class _Device(Section):
     name: Name
     board: Text
@@ -56,6 +64,8 @@ class _Device(Section):
     ports: dict[Name, Text] = {}
     """Serial ports by the role that the board file gives them, as pyserial URLs."""
     power: _Power | None = None
+    place: _Place | None = None
+    """Place of labgrid that stands for the device: acquired and given back with its lock."""
 
 
 class _File(Section):
@@ -94,6 +104,7 @@ class BenchDevice:
     power: PowerSettings = field(default_factory=PowerSettings)
     where: str = ""
     """``file:line``."""
+    place: LabgridPlace | None = None
 
     def load(self) -> Board:
         """The board. Raises `BoardError`."""
@@ -171,8 +182,9 @@ def read_bench(path: Path) -> Bench:
         bench.problems += _power_problems(probed, ("devices", index, "power"), device.power)
         where = f"{path}:{probed.document.line(('devices', index)) if probed.document else 1}"
         power, ports = _power(device.power), dict(device.ports)
+        place = LabgridPlace(device.place.name, device.place.coordinator) if device.place else None
         bench.devices.append(
-            BenchDevice(device.name, board, str(device.probe), device.device_id, ports, power, where)
+            BenchDevice(device.name, board, str(device.probe), device.device_id, ports, power, where, place)
         )
     bench.problems += _repeated(probed, bench.devices)
     for index, entry in enumerate(bench.devices):

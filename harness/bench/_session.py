@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from .._deadline import Deadline
@@ -104,8 +104,8 @@ def open_on_bench(request: Request) -> Iterator[tuple[Device, Attendance]]:
         QuarantineError: all that would do are in quarantine.
         BenchError: and its other kinds, from opening it.
     """
-    device, lock = _take(request)
-    with lock:
+    with ExitStack() as held:
+        device = _take(request, held)
         settings = request.for_device(device)
         attendance = Attendance()
         with open_device(request.board, settings) as opened:
@@ -119,8 +119,8 @@ def open_on_bench(request: Request) -> Iterator[tuple[Device, Attendance]]:
                     _look_again(opened, device, attendance.errors[-1])
 
 
-def _take(request: Request) -> tuple[BenchDevice, DeviceLock]:
-    """The first device that is free and well."""
+def _take(request: Request, held: ExitStack) -> BenchDevice:
+    """The first device that is free and well; what it takes to have it is in ``held``."""
     candidates = request.candidates()
     limit = Deadline(request.wait)
     while True:
@@ -128,7 +128,11 @@ def _take(request: Request) -> tuple[BenchDevice, DeviceLock]:
         for device in candidates:
             try:
                 check_quarantine(device.probe, name=device.name)
-                return device, DeviceLock(device.probe)
+                with ExitStack() as taken:
+                    taken.enter_context(DeviceLock(device.probe))
+                    placed = _placed(device, request.board, taken)
+                    held.push(taken.pop_all())
+                return placed
             except (DeviceBusyError, QuarantineError) as error:
                 refusals.append(error)
         busy = [error for error in refusals if isinstance(error, DeviceBusyError)]
@@ -143,6 +147,19 @@ def _take(request: Request) -> tuple[BenchDevice, DeviceLock]:
                 remedy="wait (--hil-wait SECONDS), or free one: harness bench list",
             )
         limit.pause(0.2)
+
+
+def _placed(device: BenchDevice, board: Board, taken: ExitStack) -> BenchDevice:
+    """The device with ports and power of its labgrid place, which is acquired."""
+    place = device.place
+    if place is None:
+        return device
+    place.acquire()
+    taken.callback(place.release)
+    missing = [serial.role for serial in board.serial if serial.role not in device.ports]
+    ports = place.ports(missing) if missing else {}
+    power = device.power if device.power.given else place.power()
+    return replace(device, ports={**device.ports, **ports}, power=power)
 
 
 def _look_again(device: Device, listed: BenchDevice, error: BenchError) -> None:

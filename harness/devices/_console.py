@@ -49,12 +49,12 @@ class Console:
         self._port.send(encode_text(text) if self._framed else text.encode())
 
     def expect(self, pattern: str | re.Pattern[str], *, deadline: float | Deadline = 10.0) -> re.Match[str]:
-        """Wait until the text since the last match contains ``pattern`` (a regular expression, multi-line).
+        """Wait until the text since the last match contains ``pattern``, a (multi-line) regular expression.
 
         Raises `DeadlineExceeded` with what came instead, `PortError` if the port goes.
         """
         limit = Deadline.of(deadline)
-        compiled = re.compile(pattern, re.MULTILINE)
+        compiled = re.compile(pattern, re.MULTILINE) if isinstance(pattern, str) else pattern
         with self._arrived:
             while True:
                 match = compiled.search(self._text, self._cursor)

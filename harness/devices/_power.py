@@ -125,21 +125,54 @@ class LabgridPower:
             ) from None
 
 
+class DrivenPower:
+    """A switch that is an object of another library. Raises `PowerError`."""
+
+    real = True
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def off(self) -> None:
+        """Switch off."""
+        self._call("off")
+
+    def on(self) -> None:
+        """Switch on."""
+        self._call("on")
+
+    def _call(self, verb: str) -> None:
+        try:
+            getattr(self._driver, verb)()
+        except Exception as error:
+            raise PowerError(
+                "the power switch did not obey",
+                where=f"{type(self._driver).__name__}.{verb}",
+                found=f"{type(error).__name__}: {error}",
+                remedy="try the driver by itself",
+            ) from None
+
+
 @dataclass(frozen=True, slots=True)
 class PowerSettings:
-    """How a device is switched: command lines, or labgrid's (model, host, index); neither: by reset only."""
+    """How a device is switched: command lines, labgrid's (model, host, index), or an object with ``on`` and
+    ``off``; none of these: by reset only.
+    """
 
     off: Sequence[str] = ()
     on: Sequence[str] = ()
     labgrid: tuple[str, str, str] | None = None
+    driver: Any = None
 
     @property
     def given(self) -> bool:
         """There is a switch."""
-        return bool(self.on) or self.labgrid is not None
+        return bool(self.on) or self.labgrid is not None or self.driver is not None
 
     def switch(self) -> Power | None:
         """The switch; ``None`` if there is none."""
+        if self.driver is not None:
+            return DrivenPower(self.driver)
         if self.labgrid is not None:
             return LabgridPower(*self.labgrid)
         return CommandPower(self.off, self.on) if self.on else None

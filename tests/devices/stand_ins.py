@@ -94,6 +94,10 @@ class PseudoTerminal:
     def say(self, data: bytes) -> None:
         os.write(self._board, data)
 
+    def hear(self, size: int) -> bytes:
+        """What was sent to the board."""
+        return os.read(self._board, size)
+
     def pull(self) -> None:
         """The port is gone for whoever has it open. A second time does nothing: numbers are used again."""
         if self._board >= 0:
