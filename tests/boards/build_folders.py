@@ -28,7 +28,7 @@ _TREE = """/dts-v1/;
 	chosen {{
 		zephyr,console = &uart0;
 		zephyr,flash = &flash0;
-	}};
+{mcumgr}	}};
 	soc {{
 		#address-cells = < 0x1 >;
 		#size-cells = < 0x1 >;
@@ -55,6 +55,11 @@ _TREE = """/dts-v1/;
 			reg = < 0x40002000 0x1000 >;
 			current-speed = < 0x1c200 >;
 			status = "okay";
+		}};
+		uart1: uart@40028000 {{
+			compatible = "nordic,nrf-uarte";
+			reg = < 0x40028000 0x1000 >;
+			current-speed = < 0xf4240 >;
 		}};
 		qspi: qspi@40029000 {{
 			#address-cells = < 0x1 >;
@@ -106,13 +111,16 @@ args:
 """
 
 
-def tree(slots: dict[str, tuple[int, int]], external: dict[str, tuple[int, int]], base: int = 0) -> str:
+def tree(
+    slots: dict[str, tuple[int, int]], external: dict[str, tuple[int, int]], base: int = 0, mcumgr: str = ""
+) -> str:
     """A zephyr.dts with partitions by name, in the flash and in a second one."""
 
     def listed(places: dict[str, tuple[int, int]]) -> str:
         return "".join(_PARTITION.format(name=n, offset=at, size=size) for n, (at, size) in places.items())
 
-    return _TREE.format(base=base, partitions=listed(slots), external=listed(external))
+    port = f"\t\tzephyr,uart-mcumgr = {mcumgr};\n" if mcumgr else ""
+    return _TREE.format(base=base, partitions=listed(slots), external=listed(external), mcumgr=port)
 
 
 @dataclass
@@ -152,6 +160,7 @@ class Sysbuild:
     application_slots: dict[str, tuple[int, int]] | None = None
     external: dict[str, tuple[int, int]] = field(default_factory=dict)
     base: int = 0
+    mcumgr: str = ""
     partitions: str | None = None
     runners: str | None = _RUNNERS
     source: str = "/mcuboot/boot/zephyr"
@@ -173,7 +182,7 @@ class Sysbuild:
                 *(f"CONFIG_{key}={value}" for key, value in options.items()),
             ]
             (zephyr / ".config").write_text("\n".join([*lines, "# CONFIG_BOOT_ENCRYPT_IMAGE is not set", ""]))
-            (zephyr / "zephyr.dts").write_text(tree(slots, self.external, self.base))
+            (zephyr / "zephyr.dts").write_text(tree(slots, self.external, self.base, self.mcumgr))
             (zephyr / "zephyr.hex").write_text(":00000001FF\n")
             if self.runners is not None:
                 (zephyr / "runners.yaml").write_text(self.runners)

@@ -244,6 +244,22 @@ def test_key_is_found_where_mcuboot_finds_it(tmp_path: Path) -> None:
     assert board.mcuboot.signature.private_key == "mcuboot/root-ed25519.pem"
 
 
+@pytest.mark.parametrize(
+    ("chosen", "ports"),
+    [
+        ("", [("console", ["console", "smp"])]),
+        ("&uart0", [("console", ["console", "smp"])]),
+        ("&uart1", [("console", ["console"]), ("mcumgr", ["smp"])]),
+    ],
+)
+def test_updates_over_smp(tmp_path: Path, chosen: str, ports: list[tuple[str, list[str]]]) -> None:
+    build = Sysbuild(mcumgr=chosen)
+    build.application["MCUMGR_TRANSPORT_UART"] = "y"
+    board = loaded(build, tmp_path)
+    assert [(port.role, port.carries) for port in board.serial] == ports
+    assert board.protocols == ("smp",)
+
+
 def boot(name: str, value: str | None) -> Callable[[Sysbuild], None]:
     def change(build: Sysbuild) -> None:
         build.boot.pop(name) if value is None else build.boot.__setitem__(name, value)

@@ -47,6 +47,8 @@ class Tree:
     partitions: dict[str, Fact[Region]] = field(default_factory=dict)
     baud: Fact[int] | None = None
     """Of ``zephyr,console``, in bits a second."""
+    mcumgr: Fact[int] | None = None
+    """Of ``zephyr,uart-mcumgr``, if that is another port than the console's."""
 
 
 def read_tree(path: Path, findings: Findings) -> Tree | None:
@@ -92,14 +94,19 @@ class _Reader:
         if flash is not None:
             result.flash = Fact(self.device(flash), self.path, self.line(flash))
         console = self.chosen("zephyr,console")
-        speed = self.number(console, "current-speed") if console is not None else None
-        if speed and console is not None:
-            result.baud = Fact(speed, self.path, self.line(console))
+        result.baud = self.speed(console)
+        mcumgr = self.chosen("zephyr,uart-mcumgr")
+        result.mcumgr = self.speed(mcumgr) if mcumgr is not console else None
         for label, node in self.tree.label2node.items():
             region = self.region(node) if label.endswith(_SUFFIX) else None
             if region is not None:
                 result.partitions[label.removesuffix(_SUFFIX)] = Fact(region, self.path, self.line(node))
         return result
+
+    def speed(self, port: Any) -> Fact[int] | None:
+        """Bits a second of a serial port, if it says that."""
+        found = self.number(port, "current-speed") if port is not None else None
+        return Fact(found, self.path, self.line(port)) if found else None
 
     def chosen(self, name: str) -> Any:
         """The node that ``/chosen`` names."""

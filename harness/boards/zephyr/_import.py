@@ -29,6 +29,8 @@ from ._slots import Map, flash_map
 __all__ = ["Imported", "import_build"]
 
 _SCHEMA: Final = "# yaml-language-server: $schema=board.schema.json\n"
+#: the application takes updates over SMP on a serial port
+_SMP: Final = ("MCUMGR_TRANSPORT_UART", "MCUMGR_TRANSPORT_SHELL")
 _EXAMPLE: Final = "FIELD=VALUE, for example debug.target=nrf52840"
 _PARTS: Final = re.compile(r"_[a-z]{2,4}$")
 
@@ -114,6 +116,8 @@ def _content(
     if package.is_file() and flash is not None:
         check_package(package, len(flash.components), findings)
     content["serial"] = _serial(build, origins, findings)
+    if any("smp" in port["carries"] for port in content["serial"]):
+        content["protocols"] = ["smp"]
     for path, value in changes.items():
         _put(content, path, value)
     _complete_key(content, target, changes)
@@ -224,7 +228,14 @@ def _serial(build: Build, origins: dict[str, str], findings: Findings) -> list[d
             findings.note(domain.tree.file, "names no console with a speed", name="chosen: zephyr,console")
         return []
     origins["serial"] = baud.where
-    return [{"role": "console", "baud": baud.value, "carries": ["console"]}]
+    ports: list[dict[str, Any]] = [{"role": "console", "baud": baud.value, "carries": ["console"]}]
+    if domain and domain.tree and any(domain.config.on(name) for name in _SMP):
+        own = domain.tree.mcumgr
+        if own is None:
+            ports[0]["carries"].append("smp")
+        else:
+            ports.append({"role": "mcumgr", "baud": own.value, "carries": ["smp"]})
+    return ports
 
 
 def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
