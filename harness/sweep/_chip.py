@@ -8,6 +8,7 @@ from typing import Final
 
 from ..emulator import DiagnosticKind, Machine, Operation, OperationKind, Stop, StopCause
 from ._contents import Contents
+from ._interrupts import kept_back
 from ._paths import Path, Paths
 from ._power import Ending, Power
 from ._recording import Recording
@@ -244,7 +245,8 @@ class Chip:
         machine.power_on()
         power: Power | None = None
         while power is None:
-            stop = machine.run(self.recording.limits.settle or _SLICE)
+            with kept_back():
+                stop = machine.run(self.recording.limits.settle or _SLICE)
             self._follow(run)
             power = self._look(run, stop)
         machine.power_off()

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -17,7 +18,7 @@ import pytest
 
 from harness.boards import Board
 from harness.cli import main
-from harness.sweep import Report, schema_text
+from harness.sweep import Replay, Report, schema_text
 
 from .boards import make_board
 
@@ -151,6 +152,61 @@ def test_replay_fails_again(failed: Path) -> None:
     report = Report.from_json((failed / "out.json").read_bytes(), where="out")
     assert report.failures[0].before in result.stdout
     assert report.failures[0].rules[0] in result.stdout
+
+
+class Debugger:
+    """As much of gdb's side of its remote protocol as it takes to ask something."""
+
+    def __init__(self, port: int) -> None:
+        self._stream = socket.create_connection(("127.0.0.1", port), 30)
+
+    def ask(self, packet: str) -> str:
+        self._stream.sendall(f"${packet}#{sum(packet.encode()) & 0xFF:02x}".encode())
+        answer = b""
+        while not re.search(rb"\$[^#]*#..", answer):
+            more = self._stream.recv(4096)
+            assert more, f"the server has closed the line after {answer!r}"
+            answer += more
+        self._stream.sendall(b"+")
+        return answer[answer.index(b"$") + 1 : answer.index(b"#")].decode()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT for one process")
+def test_replay_waits_for_a_debugger_right_after_the_cut(failed: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = failed / "out.json"
+    command = [sys.executable, "-m", "harness", "replay", str(out), "--failure", "1", "--gdb"]
+    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        said = ""
+        while "server listening" not in said:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        assert f"target extended-remote localhost:{port}" in said
+        replay = Replay(Report.from_json(out.read_bytes(), where="out"), 1)
+        content = replay.content()
+        start = int.from_bytes(content[0][4:8], "little") & ~1
+        debugger = Debugger(port)
+        pc = start.to_bytes(4, "little").hex()
+        assert f"0f:{pc};" in debugger.ask("?")
+        cut = replay.failure.cuts[-1].address
+        assert debugger.ask(f"m{cut & ~0xFFF:x},20") == content.get(cut & ~0xFFF, b"\xff" * 32)[:32].hex()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        debugger.close()
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), 5)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_replay_of_what_is_not_there(failed: Path, tmp_path: Path) -> None:
