@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from ..mcuboot import (
     BootAction,
@@ -22,6 +22,8 @@ from ._power import Ending, Power
 from ._recording import Part, Recording
 
 __all__ = ["Finding", "Judge", "Outcome", "Rule", "Runs", "Verdict"]
+
+_FLAGS: Final = {"copy_done", "image_ok"}
 
 
 class Rule(StrEnum):
@@ -135,9 +137,9 @@ class Judge:
         if any(finding.rule is Rule.CONFIRMED for finding in findings):
             findings = [item for item in findings if item not in set(self._half_confirmed(contents))]
         outcome = Outcome.HELD
-        if not findings:
+        if all(finding.rule is Rule.LEGAL for finding in findings):
             outcome, more = self._compare(contents, chain, wanted, application=application)
-            findings += more
+            findings = [*more, *findings]
         if findings:
             outcome = Outcome.FAILED
         return Verdict(outcome, tuple(dict.fromkeys(findings)), chain.runs)
@@ -149,7 +151,7 @@ class Judge:
         """
         for part in self._recording.parts:
             primary = self.trailer(part.primary, contents)
-            if self._done(primary) and primary.image_ok is FlagState.BAD:
+            if self._is_set(primary.copy_done) and primary.image_ok is FlagState.BAD:
                 yield from self._bad_fields(part, "primary", primary)
 
     # what boots make of it
@@ -292,20 +294,21 @@ class Judge:
 
     def _state(self, part: Part, contents: Contents) -> str:
         primary, secondary = (self.trailer(area, contents) for area in (part.primary, part.secondary))
-        complete = primary.magic is MagicState.GOOD and self._done(primary)
+        complete = primary.magic is MagicState.GOOD and self._is_set(primary.copy_done)
         if part.label(contents) != "new" or not complete or secondary.magic is MagicState.GOOD:
             return ""
-        return {FlagState.UNSET: "tested", FlagState.SET: "confirmed"}.get(primary.image_ok, "")
+        if self._is_set(primary.image_ok):
+            return "confirmed"
+        return "tested" if primary.image_ok is FlagState.UNSET else ""
 
-    def _done(self, trailer: Trailer) -> bool:
-        """Whether a swap was noted as complete: on flash that takes a unit once, half a note is one."""
-        return trailer.copy_done is FlagState.SET or (self._once and trailer.copy_done is FlagState.BAD)
+    def _is_set(self, flag: FlagState) -> bool:
+        """Whether a flag was written: on flash that takes a unit once, half of it has to do."""
+        return flag is FlagState.SET or (self._once and flag is FlagState.BAD)
 
     def _bad_fields(self, part: Part, slot: str, trailer: Trailer) -> Iterator[Finding]:
         """Fields of a trailer that are neither set nor unset."""
-        done = self._done(trailer)
         bad = [
-            name for name, state in _fields(trailer) if state == "bad" and not (name == "copy_done" and done)
+            name for name, state in _fields(trailer) if state == "bad" and not (self._once and name in _FLAGS)
         ]
         if bad == ["image_ok"] and slot == "primary":
             yield Finding(Rule.CONFIRMED, f"{part.name}: image_ok is neither set nor unset")

@@ -124,24 +124,25 @@ def test_nothing_is_found_without_it(planted: Planted) -> None:
     assert failures(explore(of(planted), Plan(Tears(inside=False), pairs=0, chains=0))) == []
 
 
-def at_copy_done(recording: Recording) -> tuple[set[Rule], Tally]:
-    """The rules that do not hold when power is lost inside the last write, and all results."""
-    plan = Plan(Tears(random=4), pairs=0, chains=0)
-    explorer, last = Explorer(recording, plan), len(recording.operations) - 1
-    assert explorer.places.at(recording.operations[last].address, 1).kind == "app primary, copy_done"
+def at_last(recording: Recording, field: str) -> tuple[set[Rule], Tally]:
+    """The rules that do not hold when power is lost inside the last write to a field, and all results."""
+    explorer = Explorer(recording, Plan(Tears(random=4), pairs=0, chains=0))
+    kinds = [explorer.places.at(item.address, 1).kind for item in recording.operations]
+    last = len(kinds) - 1 - kinds[::-1].index(f"app primary, {field}")
     tally = explorer.explore(last, last + 1)
     return {finding.rule for group in tally.groups for finding in group.findings}, tally
 
 
-def test_torn_copy_done_counts_as_written_where_flash_takes_a_unit_once() -> None:
+@pytest.mark.parametrize(("scenario", "field"), [("test", "copy_done"), ("revert", "image_ok")])
+def test_torn_flag_counts_as_written_where_flash_takes_a_unit_once(scenario: str, field: str) -> None:
     options = Options(size=16, old_size=16, build=build_options())
-    recording = prepare(find_board("disco_l475_iot1"), "test", options=options).recording
-    rules, tally = at_copy_done(recording)
+    recording = prepare(find_board("disco_l475_iot1"), scenario, options=options).recording
+    rules, tally = at_last(recording, field)
     assert not rules
-    assert tally.outcomes[Outcome.USED_UP] > 1
+    assert (tally.outcomes.get(Outcome.USED_UP, 0) > 1) == (field == "copy_done")
 
 
-def test_torn_copy_done_is_illegal_where_it_can_be_completed() -> None:
-    rules, tally = at_copy_done(of(DEFECTS["torn_end_ignored"], "torn_end_ignored"))
+def test_torn_flag_is_illegal_where_it_can_be_completed() -> None:
+    rules, tally = at_last(of(DEFECTS["torn_end_ignored"], "torn_end_ignored"), "copy_done")
     assert Rule.LEGAL in rules
     assert tally.outcomes[Outcome.FAILED] > 1
