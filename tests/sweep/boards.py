@@ -51,8 +51,12 @@ def make_board(
     align: int = 4,
     max_align: int = 8,
     max_sectors: int = 8,
+    write_once: bool = False,
 ) -> Board:
-    """A board whose slots have ``sectors`` sectors and the spare one that the mode wants."""
+    """A board whose slots have ``sectors`` sectors and the spare one that the mode wants.
+
+    ``write_once`` is for flash that takes a unit only once.
+    """
     primary, secondary = sectors + (mode == "move"), sectors + (mode == "offset")
     names = ["app", "model"][:images]
     at, partitions, components = 0xC000, [], []
@@ -67,7 +71,7 @@ def make_board(
     partitions.append("    storage: { offset: 0xfc000, size: 16KiB }")
     file = Path(mkdtemp(prefix="sweep-board-")) / f"{mode}.yaml"
     file.write_text(
-        _TEXT.format(
+        (_once(_TEXT) if write_once else _TEXT).format(
             mode=mode,
             align=align,
             max_align=max_align,
@@ -78,6 +82,19 @@ def make_board(
         )
     )
     return Board.load(file)
+
+
+def _once(text: str) -> str:
+    for ours, other in (
+        ("soc: nRF52840", "soc: STM32L475"),
+        ("target: nrf52840", "target: stm32l475xg"),
+        ("emulator: nrf52840", "emulator: stm32l475"),
+        ("  size: 1MiB", "  base: 0x08000000\n  size: 1MiB"),
+        ("sector_size: 4KiB", "sector_size: 2KiB"),
+    ):
+        assert ours in text
+        text = text.replace(ours, other)
+    return text
 
 
 @cache
