@@ -166,7 +166,7 @@ class EmulatedProbe(DebugProbe):
         try:
             self._client = control.ControlClient(self._entry.port, self._entry.token)
         except EmulatorError as error:
-            raise exceptions.ProbeError(str(error)) from None
+            raise _translated(error) from None
 
     def close(self) -> None:
         """Disconnect from the board's process, which runs on."""

@@ -54,6 +54,7 @@ def test_cable_of_the_probe_is_pulled(board: control.EmulatedBoard) -> None:
         with pytest.raises(ProbeMissingError) as caught:
             debug.read(0, 4)
         said(caught, "the probe is gone", "USB cable", "0x00000000")
+    board.close()  # what was killed takes a moment to go
     with pytest.raises(ProbeMissingError) as again:
         DebugPort(board.entry.uid, target="nrf52840")
     said(again, "no such debug probe", "probes present")
