@@ -28,6 +28,7 @@
   x DeadlineExceeded           a wait ended without what it waited for (also a TimeoutError)
   x CapabilityMissing          the board lacks something by definition; tests skip with its name
 * VerdictError (AssertionError) the state of a device is not what was asked for
+  x DisagreementError          what the device says, over one protocol or another, is not what flash holds
 
 A message says what happened, where, what was expected and what to do: the
 parts are keyword arguments, so that no raise site can forget how to lay them out.
@@ -43,6 +44,7 @@ __all__ = [
     "CodecError",
     "DeadlineExceeded",
     "DeviceBusyError",
+    "DisagreementError",
     "EmulatorError",
     "FlashError",
     "HarnessError",
@@ -220,3 +222,7 @@ class VerdictError(AssertionError):
 
     An ``AssertionError``, so that test runners report a failure and not a broken bench.
     """
+
+
+class DisagreementError(VerdictError):
+    """What the device says contradicts its flash, or what it says over another protocol."""

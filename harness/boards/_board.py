@@ -38,6 +38,7 @@ KNOWN_CAPABILITIES: Final = frozenset(
         "in-place",
         "lwm2m",
         "smp",
+        "updates",
         "console",
         "slipmux",
         "emulator",
@@ -276,6 +277,7 @@ class Board:
           ``installs`` if the boot loader brings updates into the primary slot, ``in-place`` if images
           run from the slot they are in
         * ``two-images`` and so on, for at least as many components
+        * ``updates`` if they can travel over a protocol
         * protocols for updates (``lwm2m``, ``smp``) and on serial ports (``console``, ``slipmux``)
         * ``emulator``; ``signing`` if there is a private key
         * ``downgrade-prevention`` and ``rollback-protection`` as MCUboot is built
@@ -291,6 +293,7 @@ class Board:
         found |= {f"{_NUMBERS[count]}-images" for count in range(2, min(len(self.components), 8) + 1)}
         found |= {protocol for port in self.serial for protocol in port.carries if protocol != "smp"}
         for name, present in (
+            ("updates", bool(self.protocols)),
             ("emulator", self.emulator is not None),
             ("signing", self.signing_key is not None),
             ("downgrade-prevention", mcuboot.downgrade_prevention != "none"),

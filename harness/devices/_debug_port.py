@@ -242,6 +242,11 @@ class DebugPort:
                 remedy="check wires and supply; power-cycle the board",
             )
 
+    def was_reset(self) -> bool:
+        """Whether the core was reset since the last call, or since anything else looked at its state."""
+        with _translated("looking at the core", self.unique_id):
+            return bool(self.target.read32(_DHCSR) & _S_RESET_ST)
+
     def sample(self) -> CoreSample:
         """Where the core is: it is stopped for a moment, and runs on."""
         with _translated("looking at the core", self.unique_id):
@@ -263,6 +268,7 @@ class DebugPort:
 _DHCSR: Final = 0xE000EDF0  # Armv7-M Architecture Reference Manual, C1.6.2
 _S_SLEEP: Final = 1 << 18
 _S_LOCKUP: Final = 1 << 19
+_S_RESET_ST: Final = 1 << 25  # cleared by reading it
 _BRANCH_TO_ITSELF: Final = 0xE7FE
 
 _CPUID: Final = 0xE000ED00  # SCB.CPUID (Armv7-M Architecture Reference Manual, B3.2.3)

@@ -22,7 +22,7 @@ at_once = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.hil_requires("lwm2m", "revert")
+@pytest.mark.hil_requires("updates", "revert")
 @at_once
 def test_bad_application_is_given_up(
     rig: UpdateRig, images: Images, application: str, behaviour: Behaviour
@@ -33,7 +33,7 @@ def test_bad_application_is_given_up(
     rig.expect_installed(*images.old.values(), why="the update of one component leaves the others alone")
 
 
-@pytest.mark.hil_requires("lwm2m", "revert", "two-images")
+@pytest.mark.hil_requires("updates", "revert", "two-images")
 @at_once
 def test_bad_application_takes_everything_back_that_came_with_it(
     rig: UpdateRig, images: Images, application: str, behaviour: Behaviour
@@ -47,12 +47,12 @@ def test_bad_application_takes_everything_back_that_came_with_it(
     )
 
 
-@pytest.mark.hil_requires("lwm2m", "revert")
+@pytest.mark.hil_requires("updates", "revert")
 def test_update_that_nobody_confirms_is_given_up(careless: UpdateRig, images: Images, smallest: str) -> None:
     new = images.quiet(smallest)
     careless.boot()
     careless.download(new)
-    careless.update(smallest, instances=())
+    careless.update(smallest, others=())
     careless.expect({new: Verdict.SWAPPED}, why="it runs, but nobody has confirmed it")
     running = status(UpdateState.UPDATING)
     expect_said(careless, running, new, why="an update is not over before it is confirmed or given up")
@@ -63,14 +63,14 @@ def test_update_that_nobody_confirms_is_given_up(careless: UpdateRig, images: Im
     expect_said(careless, FAILED, old, why="an update that was taken back has failed")
 
 
-@pytest.mark.hil_requires("lwm2m", "revert", "console")
+@pytest.mark.hil_requires("updates", "revert", "console")
 def test_application_that_loses_its_link_is_given_up(
     rig: UpdateRig, images: Images, application: str
 ) -> None:
     deaf = images.new(application, behaviour=Behaviour.LOSES_LINK)
     rig.download(deaf)
     rig.device.console.skip()
-    rig.component(application).update(())
+    rig.ask_for_update(application, others=())
     wait_flash(rig, deaf, Verdict.SWAPPED, deadline=SECONDS)
     rig.device.console.expect(rf"^application {NEW}\b", deadline=SECONDS)
     rig.command("version")  # it answers when it is through with its start
@@ -82,7 +82,7 @@ def test_application_that_loses_its_link_is_given_up(
     expect_said(rig, FAILED, images.old[application], why="an update that was taken back has failed")
 
 
-@pytest.mark.hil_requires("lwm2m", "revert", "two-images")
+@pytest.mark.hil_requires("updates", "revert", "two-images")
 def test_data_that_the_application_cannot_use_is_given_up(
     rig: UpdateRig, images: Images, application: str
 ) -> None:
@@ -104,7 +104,7 @@ def _spoilt(images: Images, component: Component) -> SignedImage:
     return dataclasses.replace(good, data=sign(bytes(payload), options), label=label)
 
 
-@pytest.mark.hil_requires("lwm2m", "console")
+@pytest.mark.hil_requires("updates", "console")
 @pytest.mark.parametrize("fault", ["crash", "hang"])
 def test_confirmed_application_that_fails_later_stays(rig: UpdateRig, images: Images, fault: str) -> None:
     new = [images.new(name) for name in images.old]
@@ -118,7 +118,7 @@ def test_confirmed_application_that_fails_later_stays(rig: UpdateRig, images: Im
     rig.expect(dict.fromkeys(new, Verdict.CONFIRMED), why="nor does the boot after that")
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 def test_device_reports_a_good_update(rig: UpdateRig, images: Images, application: str) -> None:
     expect_said(
         rig,
@@ -140,7 +140,7 @@ def test_device_reports_a_good_update(rig: UpdateRig, images: Images, applicatio
     expect_said(rig, SUCCEEDED, *new, why="every component reports the success and the new version")
 
 
-@pytest.mark.hil_requires("lwm2m", "revert")
+@pytest.mark.hil_requires("updates", "revert")
 def test_device_reports_a_failed_update(
     rig: UpdateRig, images: Images, application: str, smallest: str
 ) -> None:

@@ -33,11 +33,11 @@ from ._checks import (
     status,
     unchanged,
 )
-from ._interruptions import BLOCK, break_off_push
 from .conftest import Images
 
 pytestmark = pytest.mark.hil_requires("signing", "installs", "lwm2m")
 
+BLOCK = 1024
 DOWNLOADED = status(UpdateState.DOWNLOADED)
 #: so slow that a test can step in: bytes a second
 SLOW = LinkConditions(bandwidth=30_000)
@@ -98,7 +98,7 @@ def test_push_that_breaks_off_can_be_started_again(
     name, component = hil_component.name, rig.component(hil_component.name)
     new, old = images.new(name), images.old[name]
     with _elsewhere_unchanged(rig, name):
-        break_off_push(component, new.data)
+        rig.break_off(new)
         expect_said(rig, status(UpdateState.DOWNLOADING), old, why="a push without its end is under way")
         expect_refusal(
             rig,
@@ -118,11 +118,11 @@ def test_abandoned_push_leaves_nothing_behind(rig: UpdateRig, images: Images, sm
     second = images.new(smallest, size=3_000)
     component = rig.component(smallest)
     with _elsewhere_unchanged(rig, smallest):
-        break_off_push(component, first.data, blocks=12)
+        rig.break_off(first, 12 * BLOCK)
         component.cancel()
         with explained(why=_NOTHING_LEFT, look_at="what the application erases before it writes"):
             rig.download(second)
-    rig.update(smallest, instances=())
+    rig.update(smallest, others=())
     rig.expect({second: Verdict.CONFIRMED}, why=_NOTHING_LEFT)
 
 
@@ -265,8 +265,8 @@ def test_other_component_is_updated_in_the_middle_of_a_push(
     name, other = hil_component.name, images.partner(hil_component.name)
     whole = images.new(other)
     rig.download(whole)
-    break_off_push(rig.component(name), images.new(name).data)
-    rig.update(other, instances=())
+    rig.break_off(images.new(name))
+    rig.update(other, others=())
     rig.expect(
         {whole: Verdict.CONFIRMED}, why="an update does not wait for the download of another component"
     )
@@ -284,7 +284,7 @@ def test_download_outlasts_the_update_of_the_other_component(
     waiting, wanted = images.new(smallest), images.new(other)
     for image in (waiting, wanted):
         rig.download(image)
-    rig.update(other, instances=())
+    rig.update(other, others=())
     rig.expect(
         {wanted: Verdict.CONFIRMED, waiting: Verdict.UNCHANGED}, why="only what was asked for is installed"
     )
@@ -297,7 +297,7 @@ def test_download_is_refused_while_an_update_is_running(
     name, new = hil_component.name, images.quiet(hil_component.name)
     careless.boot()
     careless.download(new)
-    careless.update(name, instances=())
+    careless.update(name, others=())
     component = careless.component(name)
     uri = f"coap://{careless.board.name}/nothing"
     requests: dict[str, tuple[str, Callable[[], object]]] = {

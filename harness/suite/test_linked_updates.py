@@ -8,7 +8,7 @@ from ..mcuboot import Version
 from ..updates import UpdateRig, Verdict
 from .conftest import NEW, Images
 
-pytestmark = pytest.mark.hil_requires("signing", "installs", "lwm2m", "two-images")
+pytestmark = pytest.mark.hil_requires("signing", "installs", "updates", "two-images")
 
 
 def test_linked_components_are_updated_together(rig: UpdateRig, images: Images, application: str) -> None:

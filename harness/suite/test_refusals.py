@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from .._errors import VerdictError
 from ..boards import Board, Component
 from ..mcuboot import KeyType, SigningKey
 from ..updates import UpdateRig, Verdict, request
@@ -130,19 +131,24 @@ def test_image_at_the_wrong_place_is_refused(
     )
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 def test_device_tells_that_a_wrongly_signed_update_failed(
     rig: UpdateRig, images: Images, hil_component: Component
 ) -> None:
     new = images.new(hil_component.name, key=stranger(rig.board))
     rig.download(new)
-    rig.update(hil_component.name, instances=())
+    rig.update(hil_component.name, others=())
     rig.expect({new: Verdict.REFUSED}, why="an image of an unknown key is erased, and the device says so")
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 def test_device_notices_a_corrupt_download(rig: UpdateRig, images: Images, hil_component: Component) -> None:
     new = DAMAGES["payload bit"](images.new(hil_component.name))
-    outcome = rig.component(hil_component.name).push(new.data, deadline=60)
-    assert not outcome.accepted, f"the device took a corrupt image: {outcome}"
+    try:
+        rig.download(new)
+    except VerdictError:
+        taken = False
+    else:
+        taken = True
+    assert not taken, f"the device took a corrupt image: {new}\n\n{rig.evidence()}"
     rig.expect_installed(*images.old.values(), why="a failed download changes no primary slot")

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.hil_requires("signing", "installs")
 _GIVEN_UP = "a test update that was not confirmed is given up at the next boot"
 
 
-@pytest.mark.hil_requires("lwm2m")
-@pytest.mark.parametrize("way", ["push", "pull"])
+@pytest.mark.hil_requires("updates")
+@pytest.mark.parametrize("way", ["push", pytest.param("pull", marks=pytest.mark.hil_requires("lwm2m"))])
 def test_update_is_tested_and_confirmed(
     rig: UpdateRig, images: Images, hil_component: Component, way: str
 ) -> None:
     new = images.new(hil_component.name)
     rig.download(new, pull=way == "pull")
-    rig.update(hil_component.name, instances=())
+    rig.update(hil_component.name, others=())
     rig.expect(
         {new: Verdict.CONFIRMED}, why="an application whose self test passes confirms what was updated"
     )

@@ -7,7 +7,6 @@ import pytest
 from ..protocols import UpdateState
 from ..updates import Restart, SignedImage, UpdateRig, Verdict, upload_area
 from ._checks import IDLE, expect_nothing_asked, expect_said, status
-from ._interruptions import break_off_push
 from .conftest import Images
 
 pytestmark = pytest.mark.hil_requires("signing", "installs")
@@ -16,8 +15,8 @@ every_kind = pytest.mark.parametrize(
     "kind",
     [
         Restart.PIN,
-        pytest.param(Restart.SOFT, marks=pytest.mark.hil_requires("console", "lwm2m")),
-        pytest.param(Restart.WATCHDOG, marks=pytest.mark.hil_requires("console", "lwm2m")),
+        pytest.param(Restart.SOFT, marks=pytest.mark.hil_requires("console", "updates")),
+        pytest.param(Restart.WATCHDOG, marks=pytest.mark.hil_requires("console", "updates")),
         pytest.param(Restart.POWER, marks=pytest.mark.hil_requires("power")),
     ],
     ids=str,
@@ -30,13 +29,13 @@ def quiet(images: Images) -> list[SignedImage]:
     return [images.quiet(name) for name in images.old]
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 @every_kind
 def test_reset_in_the_middle_of_a_download(
     rig: UpdateRig, images: Images, application: str, kind: Restart
 ) -> None:
     new = images.new(application)
-    break_off_push(rig.component(application), new.data)
+    rig.break_off(new)
     rig.restart(kind)
     why = "what was downloaded in part before a reset is not there"
     expect_said(rig, IDLE, *images.old.values(), why=why)
@@ -44,7 +43,7 @@ def test_reset_in_the_middle_of_a_download(
     rig.expect_installed(*images.old.values(), why="a download that was cut off changes no primary slot")
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 @every_kind
 def test_reset_after_a_download(rig: UpdateRig, images: Images, smallest: str, kind: Restart) -> None:
     new = images.new(smallest)

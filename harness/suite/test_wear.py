@@ -184,7 +184,7 @@ def _download_erases(board: Board, image: SignedImage) -> dict[int, int]:
     return dict.fromkeys(sectors, 1)
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 def test_download_wears_no_sector_twice(rig: UpdateRig, images: Images, smallest: str) -> None:
     board, name = rig.board, smallest
     unit, noted = board.flash.write_alignment, []
@@ -192,7 +192,7 @@ def test_download_wears_no_sector_twice(rig: UpdateRig, images: Images, smallest
         image = images.factory.make(name, version, size=size)
         with rig.device.recording() as operations:
             rig.download(image)
-        rig.component(name).cancel()
+        rig.discard(name)
         own = _expect_wear(
             rig,
             operations,
@@ -211,7 +211,7 @@ def test_download_wears_no_sector_twice(rig: UpdateRig, images: Images, smallest
         )
 
 
-@pytest.mark.hil_requires("lwm2m")
+@pytest.mark.hil_requires("updates")
 def test_update_of_everything_stays_in_its_place(rig: UpdateRig, images: Images, application: str) -> None:
     new = [images.new(name) for name in images.old]
     with rig.device.recording() as operations:

@@ -26,7 +26,7 @@ def record_download(board: Board, factory: ImageFactory, setup: Setup) -> Record
     """
     board.require("lwm2m")
     updated = next(part for part in setup.parts if part.new is not None)
-    with open_device(board) as device, UpdateRig(device, factory) as rig:
+    with open_device(board) as device, UpdateRig(device, factory, protocol="lwm2m") as rig:
         rig.install(*(_signed(part, part.old) for part in setup.parts))
         with device.recording() as operations:
             rig.boot(deadline=_SECONDS)

@@ -6,7 +6,8 @@ from ._boot import Restart, describe_core, running_slot
 from ._images import ImageFactory, SignedImage, describe
 from ._rig import BOOT_SECONDS, UpdateRig
 from ._staging import factory_trailer, request, staged, upload_area
-from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
+from ._told import Told, ToldSlots, Verdict, Words
+from ._verdict import ComponentVerdict, judge, meaning
 from ._wear import Wear, sector_name
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Restart",
     "SignedImage",
     "Told",
+    "ToldSlots",
     "UpdateRig",
     "Verdict",
     "Wear",
+    "Words",
     "describe",
     "describe_core",
     "factory_trailer",

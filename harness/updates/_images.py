@@ -42,6 +42,12 @@ class SignedImage:
         """SHA-256 of the whole image, for reports."""
         return hashlib.sha256(self.data).hexdigest()
 
+    @property
+    def image_hash(self) -> bytes:
+        """The SHA-256 in its TLVs, by which SMP names it; empty if there is none."""
+        found = Image.parse(self.data).stored_digest
+        return bytes(found.data) if found is not None else b""
+
     def lies_at(self, flash: FlashView, address: int) -> bool:
         """Whether flash holds exactly this image there."""
         return flash.read(address, len(self.data)) == self.data

@@ -7,41 +7,43 @@ from contextlib import contextmanager
 from typing import Final
 
 from .._deadline import Deadline
-from .._errors import DeadlineExceeded, VerdictError
+from .._errors import CapabilityMissing, DeadlineExceeded, DisagreementError, VerdictError
 from ..devices import Device
 from ..mcuboot import FlashReport, FlashView, diff_reports
 from ..protocols import (
-    AdvancedFirmwareUpdate,
     BadFrameLink,
-    FrameLink,
     LinkConditions,
     LinkReport,
     Lwm2mServer,
     Registration,
-    Retransmission,
     UpdatableComponent,
-    UpdateState,
 )
+from ..protocols.smp import SmpClient
 from ._boot import Restart, describe_core, wait_application, wait_parked
+from ._delivery import Delivery, Transfer
 from ._images import ImageFactory, SignedImage
+from ._over_lwm2m import Lwm2mDelivery
+from ._over_smp import SmpDelivery
 from ._staging import factory_trailer, staged
-from ._verdict import ComponentVerdict, Told, Verdict, judge, meaning
+from ._told import Words
+from ._verdict import ComponentVerdict, Verdict, judge, meaning
 
 __all__ = ["BOOT_SECONDS", "UpdateRig"]
 
 #: seconds that a boot may take, an update and its way back included, if nobody says otherwise
 BOOT_SECONDS: Final = 30.0
 _CONSOLE_LINES: Final = 14
-_SETTLED: Final = (UpdateState.IDLE, UpdateState.DOWNLOADING, UpdateState.DOWNLOADED)
 
 
 class UpdateRig:
-    """Installs, boots, transfers, updates and judges one device. Closes the server, not the device.
+    """Installs, boots, transfers, updates and judges one device. Closes its protocols, not the device.
 
     ``installed`` are the images that `install` put into the primary slots, ``offered`` the
-    last ones that were staged or downloaded as updates, both by component. With
-    ``conditions`` there is a bad link between server and device. ``boot_seconds`` is what a
-    boot may take, an update and its way back included.
+    last ones that were staged or downloaded as updates, both by component. Updates travel over
+    ``protocol``, by default the first that the board file names; then the others of the board
+    serve as well, else they are only asked what they say. With ``conditions`` there is a bad
+    link between LwM2M server and device. ``boot_seconds`` is what a boot may take, an update
+    and its way back included.
     """
 
     def __init__(
@@ -49,18 +51,20 @@ class UpdateRig:
         device: Device,
         images: ImageFactory,
         *,
+        protocol: str | None = None,
         conditions: LinkConditions | None = None,
         boot_seconds: float = BOOT_SECONDS,
     ) -> None:
         self.device, self.images, self.board = device, images, device.board
         self.boot_seconds = boot_seconds
-        self._conditions = conditions
-        self._link: BadFrameLink | None = None
+        self._only = protocol
+        if protocol is not None:
+            device.require(protocol)
+        self._protocols = sorted(self.board.protocols, key=lambda name: name != protocol)
+        self._lwm2m = Lwm2mDelivery(device, conditions)
+        self._smp = SmpDelivery(device)
         self.installed: dict[str, SignedImage] = {}
         self.offered: dict[str, SignedImage] = {}
-        self._server: Lwm2mServer | None = None
-        self._registration: Registration | None = None
-        self._heard: Registration | None = None  # the latest one, also of what was installed before
         self._before: FlashReport | None = None
 
     def __enter__(self) -> UpdateRig:
@@ -70,51 +74,59 @@ class UpdateRig:
         self.close()
 
     def close(self) -> None:
-        """End the protocol server, and leave the line."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        if self._link is not None:
-            self._link.close()  # and is kept, for its report
+        """End what speaks with the device, and leave the line."""
+        self._smp.close()
+        self._lwm2m.close()
+
+    def _require(self, protocol: str) -> None:
+        """Raise `CapabilityMissing` if the board has no such protocol, or this rig is to use another."""
+        self.device.require(protocol)
+        if self._only not in {None, protocol}:
+            raise CapabilityMissing(protocol, board=f"{self.board.name} over {self._only}")
+
+    @property
+    def _deliveries(self) -> list[Delivery]:
+        """All protocols of the board; updates travel over the first."""
+        known: dict[str, Delivery] = {each.name: each for each in (self._lwm2m, self._smp)}
+        return [known[name] for name in self._protocols]
+
+    @property
+    def delivery(self) -> Delivery:
+        """How updates travel. Raises `CapabilityMissing` for a board without a protocol."""
+        self.device.require("updates")
+        return self._deliveries[0]
 
     @property
     def server(self) -> Lwm2mServer:
         """The LwM2M server on the device's serial line. Raises `CapabilityMissing`."""
-        if self._server is None:
-            self.device.require("lwm2m")
-            bad, line = self._conditions is not None, self._line
-            retransmission = Retransmission(ack_timeout=0.15 if bad else 1.0, patient=bad)
-            self._server = Lwm2mServer(host=None, retransmission=retransmission)
-            self._server.attach(line)
-        return self._server
+        self._require("lwm2m")
+        return self._lwm2m.server
+
+    @property
+    def smp(self) -> SmpClient:
+        """The SMP client on the device's serial line. Raises `CapabilityMissing`."""
+        self._require("smp")
+        return self._smp.client
 
     @property
     def link(self) -> BadFrameLink:
-        """The link between server and device, to be made bad; perfect unless conditions were given.
+        """The link between LwM2M server and device, to be made bad; perfect unless conditions were given.
 
         Raises `CapabilityMissing` for a device without such a line, ValueError when the
         server is in use without it already.
         """
-        if self._link is None:
-            if self._server is not None:
-                raise ValueError("ask for the link before the server is used")
-            self._conditions = self._conditions or LinkConditions()
-            self._link = BadFrameLink(self.device.link, self._conditions)
-        return self._link
+        self._require("lwm2m")
+        return self._lwm2m.link
 
     @property
     def link_report(self) -> LinkReport | None:
         """What the bad link has done, if there is one."""
-        return self._link.report if self._link is not None else None
+        return self._lwm2m.bad_link.report if self._lwm2m.bad_link is not None else None
 
     @property
     def refused(self) -> str:
         """What the protocol server did not let in, by kind, and the last of it; may be empty."""
-        return self._server.rejections.summary(20) if self._server is not None else ""
-
-    @property
-    def _line(self) -> FrameLink:
-        return self.device.link if self._conditions is None else self.link
+        return self._lwm2m.refused
 
     # flash content
 
@@ -131,7 +143,8 @@ class UpdateRig:
             if self.board.mcuboot.swap_mode.needs_confirmation:  # what has no trailer is erased
                 content |= factory_trailer(self.board, component, confirmed=True)
         self.device.install(content, staged)
-        self._registration = None
+        for each in self._deliveries:
+            each.forget()
 
     def adopt(self, *images: SignedImage) -> None:
         """From now on these are what ran before an update: a confirmed update is the next one's past."""
@@ -169,15 +182,13 @@ class UpdateRig:
 
     def start(self) -> None:
         """Switch on, and wait for nothing."""
-        if self._heard is not None:
-            self.server.device_was_reset(self._line)
-        elif "lwm2m" in self.device.capabilities:
-            _ = self.server  # has to hear the first words
+        for each in self._deliveries:
+            each.start()
         self.device.power.on()
 
     def boot(self, *, deadline: float | Deadline | None = None) -> None:
-        """Switch on, and wait until the application is up: it has registered, or, on a board without
-        LwM2M, it has taken over from the boot loader.
+        """Switch on, and wait until the application is up: it has registered, or it answers over
+        SMP, or, on a board without protocols, it has taken over from the boot loader.
         """
         self.start()
         self.wait_boot(deadline=deadline)
@@ -195,8 +206,8 @@ class UpdateRig:
             self.device.power.off()
             self.device.settle()
             return self.boot(deadline=deadline)
-        if self._registration is not None:
-            self.server.device_was_reset(self._line)
+        for each in self._deliveries:
+            each.watch(by_firmware=kind is not Restart.PIN)
         if kind is Restart.PIN:
             self.device.debug.reset()
         else:
@@ -204,17 +215,16 @@ class UpdateRig:
         return self.wait_boot(deadline=deadline)
 
     def wait_boot(self, *, deadline: float | Deadline | None = None) -> None:
-        """Wait for the registration after the one that was seen last; see `boot`.
+        """Wait until the application is up after what has restarted it; see `boot`.
 
         Raises `VerdictError` with what is in flash if it does not come.
         """
         limit = self._boot_limit(deadline)
         try:
-            if "lwm2m" in self.device.capabilities:
-                self._heard = self.server.wait_registration(after=self._heard, deadline=limit)
-                self._registration = self._heard
-            else:
+            if not self._deliveries:
                 wait_application(self.device, deadline=limit)
+            for each in self._awaited:
+                each.wait_up(limit)
         except DeadlineExceeded as error:
             flash = self.device.flash()
             offered = judge(self.board, flash, self.installed, self.offered).values()
@@ -222,6 +232,11 @@ class UpdateRig:
                 f"the application did not come back\n{error}\n{self._core()}\n\n"
                 f"{self.evidence(flash, verdicts=offered)}"
             ) from None
+
+    @property
+    def _awaited(self) -> list[Delivery]:
+        """Those that have to be heard after a boot: LwM2M's answers need a registration anyway."""
+        return self._deliveries[:1] if self._protocols[:1] == ["lwm2m"] else self._deliveries
 
     def expect_no_boot(self, *, why: str, deadline: float | Deadline | None = None) -> None:
         """Raise `VerdictError` unless the boot loader gives up in good order; ``why`` names the rule."""
@@ -239,11 +254,10 @@ class UpdateRig:
     @property
     def registration(self) -> Registration:
         """The device's latest registration; it is booted if there is none."""
-        self.device.require("lwm2m")
-        if self._registration is None:
-            self.boot()
-        assert self._registration is not None
-        return self._registration
+        self._require("lwm2m")
+        self._boot_if_unknown()
+        assert self._lwm2m.registration is not None
+        return self._lwm2m.registration
 
     def command(self, line: str) -> str:
         """A console command of the reference application, for example ``confirm app``; the text it answers.
@@ -256,13 +270,11 @@ class UpdateRig:
         return answer
 
     def component(self, which: str) -> UpdatableComponent:
-        """The object instance that stands for a component."""
-        chosen = self.board.component(which)
-        registration = self.registration
-        instance = chosen.image if chosen.lwm2m_instance is None else chosen.lwm2m_instance
-        return AdvancedFirmwareUpdate(self.server.device(registration), instance)
+        """The LwM2M object instance that stands for a component. Raises `CapabilityMissing`."""
+        _ = self.registration
+        return self._lwm2m.component(which)
 
-    # updates over LwM2M
+    # updates over the chosen protocol
 
     def download(
         self,
@@ -273,36 +285,53 @@ class UpdateRig:
         progress: Callable[[int, int], None] | None = None,
         deadline: float | Deadline = 60.0,
     ) -> None:
-        """Bring an image into its secondary slot, and wait until the device says that it is downloaded.
+        """Bring an image into its secondary slot, and wait until the device says that it is there.
 
-        ``progress`` gets bytes sent and their total (push only).
+        ``progress`` gets bytes sent and their total. ``pull``, by which the device fetches it, and
+        ``block_size`` are LwM2M's; no progress is told of a pull.
         """
-        component = self.component(image.component)
         self.offered[image.component] = image
-        limit = Deadline.of(deadline)
-        if pull:
-            publication = self.server.publish(image.data, max_block_size=block_size)
-            component.pull(self.server.uri_for(publication, component.device), deadline=limit)
-            status = component.wait_downloaded(deadline=limit)
-        else:
-            outcome = component.push(image.data, block_size=block_size, progress=progress, deadline=limit)
-            status = outcome.status
-        if status.state is not UpdateState.DOWNLOADED:
-            raise VerdictError(
-                f"{image} was not downloaded: the device says {status} for {component.path}\n"
-                + self.evidence()
-            )
+        self._protected(
+            lambda limit: self.delivery.download(image, Transfer(pull, block_size, progress), limit), deadline
+        )
+
+    def break_off(self, image: SignedImage, size: int = 3072, *, deadline: float | Deadline = 60.0) -> None:
+        """Bring at least ``size`` bytes of an image over, and leave it at that, as a host does that dies."""
+        self._protected(lambda limit: self.delivery.break_off(image, size, limit), deadline)
+
+    def discard(self, component: str, *, deadline: float | Deadline = 30.0) -> None:
+        """Give up what was downloaded for a component."""
+        self._protected(lambda limit: self.delivery.discard(component, limit), deadline)
+
+    def _boot_if_unknown(self) -> None:
+        """LwM2M can ask only what has registered."""
+        if self._lwm2m in self._deliveries and self._lwm2m.registration is None:
+            self.boot()
+
+    def _protected(self, call: Callable[[Deadline], None], deadline: float | Deadline) -> None:
+        """Boot if need be, and add evidence to what the device does wrong."""
+        self._boot_if_unknown()
+        try:
+            call(Deadline.of(deadline))
+        except VerdictError as error:
+            raise VerdictError(f"{error}\n{self.evidence()}") from None
+
+    def ask_for_update(
+        self, first: str, *, others: Sequence[str] | None = None, deadline: float | Deadline = 30.0
+    ) -> None:
+        """Have downloaded components installed, which restarts the device, and wait for nothing.
+
+        ``others`` names components to update along; None means all that are downloaded.
+        """
+        self._protected(lambda limit: self.delivery.install(first, others, limit), deadline)
 
     def update(
-        self, first: str, *, instances: Sequence[int] | None = None, deadline: float | Deadline | None = None
+        self, first: str, *, others: Sequence[str] | None = None, deadline: float | Deadline | None = None
     ) -> None:
-        """Execute Update on a component and wait until the device is back.
-
-        ``instances`` names the instances to update along; None leaves it to what the device linked.
-        """
+        """`ask_for_update`, and wait until the device is back."""
         with self.changing():
             limit = self._boot_limit(deadline)
-            self.component(first).update(instances, deadline=limit)
+            self.ask_for_update(first, others=others, deadline=limit)
             self.wait_boot(deadline=limit)
 
     @contextmanager
@@ -313,45 +342,49 @@ class UpdateRig:
 
     # judging
 
-    def told(self, *components: str, settled: bool = True) -> dict[str, Told]:
+    def told(self, *components: str, settled: bool = True) -> dict[str, Words]:
         """What the device says of components; ``settled`` waits until no update is under way."""
-        found = {}
-        for name in components:
-            component = self.component(name)
-            status = (
-                component.wait_state(*_SETTLED, deadline=self.boot_seconds) if settled else component.status()
-            )
-            found[name] = Told(status, component.version())
-        return found
+        self._boot_if_unknown()
+        limit = Deadline(self.boot_seconds)
+        return {name: self.delivery.told(name, settled=settled, limit=limit) for name in components}
 
     def verdicts(self, *new: SignedImage, settled: bool = True) -> dict[str, ComponentVerdict]:
-        """What became of these updates, from flash and, where it can be asked, from the device."""
+        """What became of these updates, from flash and from what the device says over each protocol."""
         images = {image.component: image for image in new}
-        told = self.told(*images, settled=settled) if "lwm2m" in self.device.capabilities else None
-        return judge(self.board, self.device.flash(), self.installed, images, told)
+        self._boot_if_unknown()
+        limit = Deadline(self.boot_seconds)
+        said = [
+            {name: each.told(name, settled=settled, limit=limit) for name in images}
+            for each in self._deliveries
+        ]
+        found = judge(self.board, self.device.flash(), self.installed, images, said[0] if said else None)
+        for others in said[1:]:
+            for name, words in others.items():
+                found[name] = found[name].also(words, self.installed[name], images[name])
+        return found
 
     def expect(self, expected: Mapping[SignedImage, Verdict], *, why: str) -> None:
-        """Raise `VerdictError` unless these verdicts hold and the device's own words agree with flash.
+        """Raise `VerdictError` unless these verdicts hold, and `DisagreementError` unless what the device
+        says over each of its protocols agrees with flash.
 
         ``why`` says in a sentence what rule demands them.
         """
         # A device may say that it updates until somebody has confirmed.
         found = self.verdicts(*expected, settled=Verdict.SWAPPED not in expected.values())
+        lies = [f"{name}: {verdict.lie}" for name, verdict in found.items() if verdict.lie]
         problems = []
         for image, wanted in expected.items():
             verdict = found[image.component]
-            if verdict.lie:
-                problems.append(f"{image.component}: {verdict.lie}")
             if verdict.verdict is not wanted:
                 hint = meaning(wanted, verdict.verdict)
                 problems.append(
                     f"{image.component}: expected {wanted}, found {verdict.verdict} ({verdict.because})"
                     + (f"\n    {hint}" if hint else "")
                 )
-        if problems:
-            raise VerdictError(
-                "\n".join([*problems, f"rule: {why}", "", self.evidence(verdicts=found.values())])
-            )
+        if lies or problems:
+            kind = DisagreementError if lies else VerdictError
+            lines = [*lies, *problems, f"rule: {why}", "", self.evidence(verdicts=found.values())]
+            raise kind("\n".join(lines))
 
     def expect_installed(self, *images: SignedImage, why: str) -> None:
         """Raise `VerdictError` unless exactly these images are in the primary slots of their components."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..boards import Board
@@ -17,47 +16,10 @@ from ..mcuboot import (
     MagicState,
     SwapType,
 )
-from ..protocols import UpdateResult, UpdateState, UpdateStatus
 from ._images import SignedImage
+from ._told import Told, Verdict, Words
 
 __all__ = ["ComponentVerdict", "Told", "Verdict", "judge"]
-
-
-class Verdict(StrEnum):
-    """What became of one component's update."""
-
-    SWAPPED = "swapped"
-    """The new image is in the primary slot and not confirmed: the next boot gives it up."""
-    CONFIRMED = "confirmed"
-    """The new image is in the primary slot for good."""
-    ROLLED_BACK = "rolled back"
-    """The old image is back; the new one was tried and given up."""
-    REFUSED = "refused"
-    """The old image is there, and the boot loader has erased the new one."""
-    PENDING = "pending"
-    """The old image is there, and the new one waits to be installed; or its installation is under way."""
-    UNCHANGED = "unchanged"
-    """The old image is there, and nothing is asked for."""
-    FOREIGN = "foreign"
-    """A valid image that is neither the old nor the new one is in the primary slot."""
-    BRICKED = "bricked"
-    """No image that the boot loader would start is in the primary slot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the device says of a component over its protocol."""
-
-    status: UpdateStatus
-    version: str
-
-    @property
-    def claims_success(self) -> bool:
-        """State 0 with result 1."""
-        return self.status == UpdateStatus(UpdateState.IDLE, UpdateResult.SUCCESS)
-
-    def __str__(self) -> str:
-        return f"{self.status}, version {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +32,20 @@ class ComponentVerdict:
     component: str
     verdict: Verdict
     because: str
-    told: Told | None = None
+    told: Words | None = None
     lie: str = ""
+    others: tuple[Words, ...] = ()
+
+    def also(self, words: Words, old: SignedImage, new: SignedImage) -> ComponentVerdict:
+        """With what the device says over another protocol."""
+        lie = "; ".join(filter(None, (self.lie, words.lie(self.verdict, old, new))))
+        return replace(self, others=(*self.others, words), lie=lie)
 
     def __str__(self) -> str:
-        said = f"; the device says: {self.told}" if self.told else ""
+        said = "".join(f"; the device says: {words}" for words in (self.told, *self.others) if words)
         return f"{self.component}: {self.verdict} ({self.because}){said}"
 
 
-_NO_FAILURE: Final = (UpdateResult.INITIAL, UpdateResult.SUCCESS)
 #: (expected, found): what that usually means
 _MEANINGS: Final = {
     (
@@ -175,7 +142,7 @@ def judge(
     flash: FlashView,
     old: Mapping[str, SignedImage],
     new: Mapping[str, SignedImage],
-    told: Mapping[str, Told] | None = None,
+    told: Mapping[str, Words] | None = None,
 ) -> dict[str, ComponentVerdict]:
     """The verdict on each component of ``new``, from flash; ``old`` is what ran before."""
     report = FlashReport.build(flash, board.boot_settings())
@@ -183,7 +150,8 @@ def judge(
     for name, image in new.items():
         verdict, because = _judge_one(board, flash, report, old[name], image)
         said = (told or {}).get(name)
-        verdicts[name] = ComponentVerdict(name, verdict, because, said, _lie(verdict, said, old[name], image))
+        lie = said.lie(verdict, old[name], image) if said is not None else ""
+        verdicts[name] = ComponentVerdict(name, verdict, because, said, lie)
     return verdicts
 
 
@@ -240,25 +208,3 @@ def _not_installed(
     if trailer is not None and trailer.swap_info.type is SwapType.REVERT:
         return Verdict.ROLLED_BACK, f"{where}, its trailer records a revert"
     return Verdict.UNCHANGED, f"{where}, {new} is in the secondary slot without a request"
-
-
-def _lie(verdict: Verdict, told: Told | None, old: SignedImage, new: SignedImage) -> str:
-    """How what the device says contradicts flash; empty if it does not."""
-    if told is None:
-        return ""
-    installed = verdict in {Verdict.SWAPPED, Verdict.CONFIRMED}
-    running = str(new.version if installed else old.version)
-    if told.claims_success and not installed:
-        return (
-            f"the device reports success ({told}), but flash holds {old}: the application reports an update"
-            " that was not carried out"
-        )
-    failure = told.status.result not in _NO_FAILURE
-    if failure and verdict is Verdict.CONFIRMED:
-        return (
-            f"the device reports a failed update ({told}), but flash holds {new}: the application forgets"
-            " or misjudges an update that was carried out"
-        )
-    if told.version.partition("+")[0] != running.partition("+")[0]:
-        return f"the device reports version {told.version}, but flash holds {running}"
-    return ""

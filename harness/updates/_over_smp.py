@@ -1,0 +1,136 @@
+"""Updates over SMP: upload, test by hash, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from .._deadline import Deadline
+from .._errors import CapabilityMissing, DeadlineExceeded, RequestError, VerdictError
+from ..devices import Device
+from ..protocols.smp import SmpClient
+from ._delivery import Transfer
+from ._images import SignedImage
+from ._told import ToldSlots
+
+__all__ = ["SmpDelivery"]
+
+_POLL_SECONDS: Final = 0.01
+_SIGN_SECONDS: Final = 0.3
+
+
+class _Enough(Exception):  # noqa: N818  a way out, not an error
+    pass
+
+
+class SmpDelivery:
+    """A `Delivery`. A boot is known by the core's own reset flag, the application by its answers."""
+
+    name = "smp"
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._client: SmpClient | None = None
+        self._reset_expected = False
+        self._downloaded: dict[str, SignedImage] = {}
+
+    @property
+    def client(self) -> SmpClient:
+        """On the device's serial line."""
+        if self._client is None:
+            self._client = SmpClient.on_line(self._device.smp_link)
+        return self._client
+
+    def close(self) -> None:
+        """End the client."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def forget(self) -> None:
+        """The device has got other content, and is off."""
+        self._downloaded.clear()
+        self._reset_expected = False
+
+    def start(self) -> None:
+        """Listen: power is about to come."""
+        self._reset_expected = False
+
+    def watch(self, *, by_firmware: bool) -> None:
+        """The device is about to be reset. What is asked of firmware may take a while: the flag tells."""
+        if by_firmware:
+            self._device.debug.was_reset()
+        self._reset_expected = by_firmware
+
+    def wait_up(self, limit: Deadline) -> None:
+        """Wait until the core was reset, and then for an answer."""
+        while self._reset_expected and not self._device.debug.was_reset():
+            if limit.expired:
+                raise limit.exceeded(
+                    "a reset of the core", seen="none, although the device was asked", where=self._device.name
+                )
+            limit.pause(_POLL_SECONDS)
+        self._reset_expected = False
+        while True:
+            try:
+                self.client.echo("up?", deadline=min(_SIGN_SECONDS, limit.remaining))
+            except DeadlineExceeded:
+                if limit.expired:
+                    raise limit.exceeded("an answer over SMP", seen="none", where=self._device.name) from None
+            else:
+                return
+
+    def download(self, image: SignedImage, transfer: Transfer, limit: Deadline) -> None:
+        """Upload, and look for the hash in the component's other slot."""
+        if transfer.pull:
+            raise CapabilityMissing("lwm2m", board=f"{self._device.board.name} over smp")
+        number = self._number(image.component)
+        try:
+            self.client.upload(image.data, number, progress=transfer.progress, deadline=limit)
+        except RequestError as error:
+            raise VerdictError(
+                f"{image} was not downloaded: the device says {error.code} for image {number}"
+            ) from None
+        found = self.told(image.component, settled=False, limit=limit)
+        if found.other is None or found.other.hash != image.image_hash:
+            raise VerdictError(f"{image} was not downloaded: the device says {found} for image {number}")
+        self._downloaded[image.component] = image
+
+    def break_off(self, image: SignedImage, size: int, limit: Deadline) -> None:
+        """Upload some pieces, as a client does that dies."""
+
+        def stop(sent: int, total: int) -> None:
+            assert size < total, "the image is too small to be broken off there"
+            if sent >= size:
+                raise _Enough
+
+        with suppress(_Enough):
+            self.client.upload(image.data, self._number(image.component), progress=stop, deadline=limit)
+            raise AssertionError("the upload was not broken off")
+
+    def discard(self, component: str, limit: Deadline) -> None:  # noqa: ARG002 - there is nothing to ask
+        """Nothing to do: the next upload takes its place."""
+        self._downloaded.pop(component, None)
+
+    def install(self, first: str, others: Sequence[str] | None, limit: Deadline) -> None:
+        """Ask for a trial of each image, and for a reset."""
+        along = [name for name in self._downloaded if name != first] if others is None else others
+        try:
+            for name in (first, *along):
+                image = self._downloaded.pop(name)
+                self.client.test(image.image_hash, deadline=limit)
+            self.watch(by_firmware=True)
+            self.client.reset(deadline=limit)
+        except RequestError as error:
+            raise VerdictError(f"{first} was not updated: {error}") from None
+
+    def told(self, component: str, *, settled: bool, limit: Deadline) -> ToldSlots:  # noqa: ARG002 - always
+        """Both slots."""
+        number = self._number(component)
+        found = [slot for slot in self.client.images(deadline=limit) if slot.image == number]
+        active = next((slot for slot in found if slot.active), None)
+        return ToldSlots(active, next((slot for slot in found if not slot.active), None))
+
+    def _number(self, component: str) -> int:
+        return self._device.board.component(component).image
