@@ -52,6 +52,12 @@ _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
         "how long a boot may take, with the update that it installs (default: 30)",
     ),
     (
+        "protocol",
+        "store",
+        {"metavar": "NAME"},
+        "how updates travel: lwm2m or smp (default: the first that the board names, and all its tests)",
+    ),
+    (
         "link",
         "store",
         {"metavar": "CONDITIONS"},
@@ -79,6 +85,7 @@ FIXTURES: Mapping[str, str] = {
     "hil_power_cuts": "Cuts power at every flash operation: a call gives `harness.sweep.Results`.",
     "hil_rig": "Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`.",
     "hil_session_device": "The device, opened once for all tests of this process.",
+    "hil_smp": "The SMP client on the device's serial line: a `harness.protocols.smp.SmpClient`.",
     "hil_slots": "Reads both slots of every image and explains them: a call gives a `FlashReport`.",
 }
 _NO_BOARD = (

@@ -139,7 +139,7 @@ void after_boot(bool healthy) {
     const bool good = healthy && (!confirms || after_boot_confirm_all());
     for (unsigned i = 0; i < DEFECT(first_component_settled_only, 1, COMPONENTS); i++) {
         const uint8_t phase = components[i].phase;
-        settle(i, good, confirms);
+        settle(i, good, confirms || components[i].permanent);
         concluded |= components[i].phase != phase;
     }
     if (DEFECT(record_at_each_start, true, concluded))

@@ -14,6 +14,7 @@ from ..boards import Board, Component, check_capability
 from ..devices import Console, Device, open_device
 from ..mcuboot import FlashReport
 from ..protocols import BadFrameLink, Lwm2mServer
+from ..protocols.smp import SmpClient
 from ..renode import RenodeMissingError
 from ..updates import ImageFactory, UpdateRig
 from ._settings import KEY
@@ -109,7 +110,11 @@ def hil_rig(
     """Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`."""
     settings = request.config.stash[KEY]
     with UpdateRig(
-        hil_device, hil_images, conditions=settings.link, boot_seconds=settings.boot_seconds
+        hil_device,
+        hil_images,
+        protocol=settings.protocol,
+        conditions=settings.link,
+        boot_seconds=settings.boot_seconds,
     ) as rig:
         yield rig
 
@@ -157,6 +162,12 @@ def hil_lwm2m(hil_rig: UpdateRig) -> Lwm2mServer:
     return hil_rig.server
 
 
+@pytest.fixture
+def hil_smp(hil_rig: UpdateRig) -> SmpClient:
+    """The SMP client on the device's serial line: a `harness.protocols.smp.SmpClient`."""
+    return hil_rig.smp
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Skip what the board cannot do, with the capability's name."""
@@ -167,7 +178,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
             for capability in mark.args:
                 check_capability(capability)
                 if capability not in settings.capabilities(board):
-                    pytest.skip(str(CapabilityMissing(capability, board=board.name)))
+                    pytest.skip(str(CapabilityMissing(capability, board=settings.called(board))))
     try:
         return (yield)
     except CapabilityMissing as missing:

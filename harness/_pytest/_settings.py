@@ -46,6 +46,7 @@ class Settings:
     boot_seconds: float = BOOT_SECONDS
     bench: Bench | None = None
     wait: float = 0.0
+    protocol: str | None = None
 
     def request(self, board: Board) -> Request:
         """Which device to take from the bench."""
@@ -56,7 +57,12 @@ class Settings:
         request = self.request(board)
         settings = [request.for_device(listed) for listed in request.candidates()] if self.bench else []
         found = [one.capabilities for one in settings] or [self.device.capabilities]
-        return frozenset(board.capabilities).union(frozenset.intersection(*found))
+        known = frozenset(board.capabilities).union(frozenset.intersection(*found))
+        return known - ({*board.protocols} - {self.protocol} if self.protocol else set())
+
+    def called(self, board: Board) -> str:
+        """The board's name for a message about what it lacks."""
+        return f"{board.name} over {self.protocol}" if self.protocol else board.name
 
 
 KEY = pytest.StashKey[Settings]()
@@ -84,16 +90,22 @@ def read(config: pytest.Config) -> Settings:
     boards = _boards(config)
     build_options = _numbers("build-option", pairs("build-option"))
     link = _link.read(text("link"))
+    protocol = _protocol(text("protocol"), boards)
+    if link is not None and protocol not in {None, "lwm2m"}:
+        raise pytest.UsageError(
+            f"--hil-link: only the link of lwm2m can be bad, and this run uses {protocol}"
+        )
     boot_seconds = _between("boot-seconds", text("boot-seconds"), _BOOT_SECONDS, BOOT_SECONDS)
     if backend == "embedded":
         _check_emulated(boards)
         device = DeviceSettings(
             backend=backend, speed=_between("speed", text("speed"), _SPEEDS, DeviceSettings().speed)
         )
-        return Settings(boards, device, build_options, link, boot_seconds)
+        return Settings(boards, device, build_options, link, boot_seconds, protocol=protocol)
     if backend == "renode":
         _check_renode(boards)
-        return Settings(boards, DeviceSettings(backend=backend), build_options, link, boot_seconds)
+        device = DeviceSettings(backend=backend)
+        return Settings(boards, device, build_options, link, boot_seconds, protocol=protocol)
     ports = pairs("port")
     bench = _bench(text("bench"))
     _check_bench(config, boards, ports, bench)
@@ -108,7 +120,7 @@ def read(config: pytest.Config) -> Settings:
     if bool(device.power.on) != bool(device.power.off):
         raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
     wait = _between("wait", text("wait"), _WAITS, 0.0)
-    return Settings(boards, device, build_options, link, boot_seconds, bench, wait)
+    return Settings(boards, device, build_options, link, boot_seconds, bench, wait, protocol)
 
 
 def _bench(named: str) -> Bench | None:
@@ -120,6 +132,14 @@ def _bench(named: str) -> Bench | None:
         return read_bench(path).require()
     except BenchError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _protocol(name: str, boards: Sequence[Board]) -> str | None:
+    for board in boards:
+        if name and name not in board.protocols:
+            known = " or ".join(board.protocols) or "none at all"
+            raise pytest.UsageError(f"--hil-protocol: board {board.name} has no {name!r}, but {known}")
+    return name or None
 
 
 def _boards(config: pytest.Config) -> tuple[Board, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command("verify", context_settings={"ignore_unknown_options": True})
 @click.option("--board", "boards", required=True, multiple=True, help="Board to verify; may be repeated.")
 @click.option("--every-mode", is_flag=True, help="In every swap mode that the board's flash map allows.")
+@click.option("--protocol", type=click.Choice(["lwm2m", "smp"]), help="How updates travel.")
 @click.option(
     "--backend", type=click.Choice(["embedded", "renode", "hardware"]), help="What the board runs on."
 )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def command(
     boards: tuple[str, ...],
     every_mode: bool,
+    protocol: str | None,
     backend: str | None,
     probe: str | None,
     ports: tuple[str, ...],
@@ -42,6 +44,7 @@ def command(
     if every_mode:
         boards = tuple(variant for board in boards for variant in _in_every_mode(board))
     options = [f"--hil-board={board}" for board in boards]
+    options += [f"--hil-protocol={protocol}"] if protocol else []
     options += [f"--hil-backend={backend}"] if backend else []
     options += [f"--hil-probe={probe}"] if probe else []
     options += [f"--hil-port={port}" for port in ports]

@@ -363,14 +363,15 @@ class UpdateRig:
                 found[name] = found[name].also(words, self.installed[name], images[name])
         return found
 
-    def expect(self, expected: Mapping[SignedImage, Verdict], *, why: str) -> None:
+    def expect(self, expected: Mapping[SignedImage, Verdict], *, why: str, settled: bool = True) -> None:
         """Raise `VerdictError` unless these verdicts hold, and `DisagreementError` unless what the device
         says over each of its protocols agrees with flash.
 
-        ``why`` says in a sentence what rule demands them.
+        ``why`` says in a sentence what rule demands them. ``settled`` waits until the device says that
+        no update is under way; one that was asked for and waits for the reset is.
         """
         # A device may say that it updates until somebody has confirmed.
-        found = self.verdicts(*expected, settled=Verdict.SWAPPED not in expected.values())
+        found = self.verdicts(*expected, settled=settled and Verdict.SWAPPED not in expected.values())
         lies = [f"{name}: {verdict.lie}" for name, verdict in found.items() if verdict.lie]
         problems = []
         for image, wanted in expected.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from harness.boards import Board
 from harness.mcuboot import FlashView, SwapInfo, SwapType, Trailer, Version, build_trailer, set_pending, sign
 from harness.protocols import UpdateResult, UpdateState, UpdateStatus
-from harness.updates import ComponentVerdict, SignedImage, Told, Verdict, judge, meaning
+from harness.protocols.smp import ImageSlot
+from harness.updates import ComponentVerdict, SignedImage, Told, ToldSlots, Verdict, Words, judge, meaning
 
 from ..boards._edit import Edited
 
@@ -81,7 +83,7 @@ class Slots:
         info = SwapInfo.build(kind, 0)
         return self.trailer("app_primary", **({"magic": True, "copy_done": True, "swap_info": info} | fields))
 
-    def verdict(self, told: Told | None = None) -> ComponentVerdict:
+    def verdict(self, told: Words | None = None) -> ComponentVerdict:
         found = judge(
             self.board, self.flash, {"app": self.old}, {"app": self.new}, {"app": told} if told else None
         )
@@ -239,6 +241,49 @@ def test_a_device_that_contradicts_its_flash(slots: Slots, installed: bool, said
     assert found.lie
 
     assert re.search(lie, found.lie)
+
+
+def slot(version: str, image: SignedImage, number: int = 0, **flags: bool) -> ImageSlot:
+    every = {"bootable": True, "pending": False, "confirmed": False, "active": False, "permanent": False}
+    return ImageSlot(0, number, version, image.image_hash, **{**every, **flags})
+
+
+def test_slots_that_tell_the_truth(slots: Slots):
+    old, new = slots.old, slots.new
+    active, there = {"active": True, "confirmed": True}, {"number": 1}
+    trial = ToldSlots(slot("2.0.0", new, active=True), slot("1.0.0", old, **there, confirmed=True))
+    waits = ToldSlots(slot("1.0.0", old, **active), slot("2.0.0", new, **there, pending=True))
+    installed = slots.put("app_primary", new).waiting(old)
+    assert installed.swapped().verdict(trial).lie == ""
+    assert slots.put("app_primary", old).waiting(new).requested().verdict(waits).lie == ""
+    kept = ToldSlots(slot("2.0.0", new, **active), None)
+    assert installed.swapped(image_ok=True).verdict(kept).lie == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "lie"),
+    [
+        (
+            lambda old, new: slot("1.0.0", old, active=True, confirmed=True),
+            "version 1.0.0, but flash holds 2",
+        ),
+        (lambda old, new: slot("2.0.0", old, active=True, confirmed=True), "names another hash than that of"),
+        (lambda old, new: slot("2.0.0", new, active=True), "is not confirmed .SMP., but flash keeps it"),
+        (lambda old, new: None, "version none, but flash holds 2.0.0"),
+    ],
+)
+def test_slots_that_contradict_flash(
+    slots: Slots, said: Callable[[SignedImage, SignedImage], ImageSlot | None], lie: str
+):
+    found = slots.put("app_primary", slots.new).waiting(slots.old).swapped(image_ok=True)
+    assert re.search(lie, found.verdict(ToldSlots(said(slots.old, slots.new), None)).lie)
+    trial = slots.put("app_primary", slots.new).waiting(slots.old).swapped()
+    kept = ToldSlots(slot("2.0.0", slots.new, active=True, confirmed=True), None)
+    assert "image_ok is not set in flash" in trial.verdict(kept).lie
+    waiting = slots.put("app_primary", slots.old).waiting(slots.new)
+    idle = ToldSlots(slot("1.0.0", slots.old, active=True, confirmed=True), slot("2.0.0", slots.new, 1))
+    assert "not pending (SMP), but flash holds a request" in waiting.requested().verdict(idle).lie
+    assert waiting.verdict(idle).lie == ""
 
 
 @pytest.mark.parametrize(

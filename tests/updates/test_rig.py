@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import CapabilityMissing, VerdictError
+from harness import CapabilityMissing, DisagreementError, VerdictError
 from harness.boards import find_board
 from harness.devices import Device, open_device
 from harness.firmware import Behaviour
@@ -95,6 +95,35 @@ def test_expectation_shows_what_changed_and_what_the_rule_is(rig: UpdateRig, old
     assert "rule: of this test" in message
     changes = message.partition("changed since the update was started:")[2]
     assert "image 1 primary version: 1.0.0 -> 2.0.0" in changes
+
+
+def test_update_over_smp_is_told_over_both(device: Device, old: list[SignedImage]):
+    with UpdateRig(device, ImageFactory(device.board), protocol="smp") as rig:
+        rig.install(*old)
+        rig.boot()
+        new = rig.images.make("model", "2.0.0")
+        rig.download(new)
+        rig.update("model")
+        rig.expect({new: Verdict.CONFIRMED}, why="the self test passes")
+        said = str(rig.verdicts(new)["model"])
+        assert "image 1 slot 0: 2.0.0 active confirmed" in said
+        assert "0/1 (idle, updated successfully), version 2.0.0" in said
+        with pytest.raises(CapabilityMissing, match="board nrf52840dk over smp has no lwm2m"):
+            _ = rig.server
+
+
+def test_words_that_disagree_are_a_failure_of_their_own(device: Device):
+    factory = ImageFactory(device.board, options={"DEFECT_version_of_other_slot": 1})
+    with UpdateRig(device, factory, protocol="smp") as rig:
+        rig.install(*(factory.make(part, "1.0.0") for part in device.board.components))
+        rig.boot()
+        new = factory.make("model", "2.0.0")
+        rig.download(new)
+        with pytest.raises(DisagreementError) as failed:
+            rig.expect({new: Verdict.UNCHANGED}, why="of this test")
+    message = str(failed.value)
+    assert message.startswith("model: the device reports version 2.0.0, but flash holds 1.0.0\nrule: of this")
+    assert "image 1 slot 0: 1.0.0 active confirmed" in message, "what SMP says is shown beside it"
 
 
 def test_component_without_secondary_slot_cannot_be_staged(rig: UpdateRig, old: list[SignedImage]):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from harness._deadline import Deadline
@@ -186,6 +187,27 @@ class SmpClient:
         self._call(
             lambda client: self._upload(client, data, image, upgrade, progress, limit), limit, "an upload"
         )
+
+    def upload_piece(
+        self,
+        data: bytes,
+        offset: int,
+        size: int,
+        *,
+        image: int = 0,
+        deadline: float | Deadline = _ANSWER_SECONDS,
+    ) -> int:
+        """Send one piece of an upload, ``size`` bytes from ``offset``; the offset that the device wants next.
+
+        `upload` does all that is needed; this is for those who want to do it wrong.
+        """
+        from smpclient.requests.image_management import ImageUploadWrite
+
+        first: dict[str, Any] = {"len": len(data), "image": image, "sha": sha256(data).digest()}
+        piece = data[offset : offset + size]
+        request = ImageUploadWrite(off=offset, data=piece, **({} if offset else first))
+        answer = self._ask(request, f"a piece of {len(piece)} bytes for offset {offset}", deadline)
+        return int(answer.off)
 
     async def _upload(
         self,
