@@ -15,6 +15,6 @@ def test_update_is_confirmed_and_breaks_no_rule_of_the_part() -> None:
         rig.boot()
         new = images.make("app", "2.0.0")
         rig.download(new)
-        rig.update("app", instances=())
+        rig.update("app", others=())
         rig.expect({new: Verdict.CONFIRMED}, why="an application whose self test passes confirms itself")
         assert not device.findings()
