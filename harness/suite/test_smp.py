@@ -65,11 +65,11 @@ def test_interrupted_upload_goes_on(rig: UpdateRig, images: Images, smallest: st
 
 @pytest.mark.hil_requires("revert")
 def test_words_follow_flash_from_request_to_rollback(
-    careless: UpdateRig, images: Images, hil_component: Component
+    careless: UpdateRig, images: Images, smallest: str
 ) -> None:
-    new = images.quiet(hil_component.name)
+    new = images.quiet(smallest)
     careless.boot()
-    careless.smp.upload(new.data, hil_component.image)
+    careless.smp.upload(new.data, images.number(smallest))
     careless.expect({new: Verdict.UNCHANGED}, why="nobody has asked for it")
     careless.smp.test(new.image_hash)
     careless.expect({new: Verdict.PENDING}, why="the next boot tries it", settled=False)
@@ -80,8 +80,8 @@ def test_words_follow_flash_from_request_to_rollback(
 
 
 @pytest.mark.hil_requires("revert")
-def test_confirmation_keeps_an_update(careless: UpdateRig, images: Images, hil_component: Component) -> None:
-    new = images.quiet(hil_component.name)
+def test_confirmation_keeps_an_update(careless: UpdateRig, images: Images, smallest: str) -> None:
+    new = images.quiet(smallest)
     careless.offer(new)
     careless.expect({new: Verdict.SWAPPED}, why="it runs on trial")
     careless.smp.confirm(new.image_hash)
@@ -106,11 +106,11 @@ def test_image_that_is_confirmed_while_it_waits_is_installed_for_good(
     careless.expect({new: Verdict.CONFIRMED}, why="it was asked for without a trial")
 
 
-def test_erased_slot_is_blank(rig: UpdateRig, images: Images, hil_component: Component) -> None:
-    new, number = images.new(hil_component.name), hil_component.image
+def test_erased_slot_is_blank(rig: UpdateRig, images: Images, smallest: str) -> None:
+    new, number = images.new(smallest), images.number(smallest)
     rig.smp.upload(new.data, number)
     rig.smp.erase(2 * number + 1)
-    area = upload_area(rig.board, hil_component)
+    area = upload_area(rig.board, smallest)
     blank = bytes([rig.board.flash.erased_value])
     left = len(rig.device.debug.read(area.address, area.size).replace(blank, b""))
     if left:

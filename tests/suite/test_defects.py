@@ -86,9 +86,7 @@ APPLICATION = {
     "requests_not_repeated": Found("silent_link", "connection lost while downloading"),
     "data_not_tested": Found("data_that_the_application", "expected rolled back, found confirmed"),
     "smp_offset_ignored": Found("piece_at_another_offset", "compares the offset of a piece"),
-    "smp_confirm_not_written": Found(
-        "confirmation_keeps and model", "a confirmation that was answered is in"
-    ),
+    "smp_confirm_not_written": Found("confirmation_keeps", "a confirmation that was answered is in"),
     "smp_image_number_ignored": Found("reaches_its_slot and model", "the image number of an upload"),
     "version_of_other_slot": Found("reports_a_good_update", "the device says that version none runs"),
 }

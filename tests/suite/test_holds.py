@@ -38,3 +38,13 @@ def test_holds_on_the_emulated_board(file: Path, option: str) -> None:
     assert " passed" in printed
     missing = set(re.findall(r"board \S+ has no (\S+)", printed))
     assert not missing & find_board(board).capabilities
+
+
+def test_holds_over_smp() -> None:
+    """Updates that travel over SMP; what only LwM2M has is skipped by name."""
+    code, printed = verify(
+        BOARD, "--protocol", "smp", "-rs", "-k", "updated_together or (tested_and and model)"
+    )
+    assert code == 0, printed
+    assert " passed" in printed
+    assert set(re.findall(r"board nrf52840dk over smp has no (\S+)", printed)) == {"lwm2m"}
