@@ -16,8 +16,6 @@ from ._packets import ACKNOWLEDGED, Packet, PacketParser, encode
 __all__ = ["GdbClient", "GdbError"]
 
 _SECONDS: Final = 20.0
-#: seconds without a report after which it is looked whether the core stands
-_SILENCE: Final = 0.5
 _CHUNK: Final = 65536
 _STOPS: Final = frozenset(b"STXW")
 _LINES: Final = re.compile(r"[\r\n]+")
@@ -181,22 +179,11 @@ class GdbClient:
     def interrupt(self) -> None:
         """Stop the core, which runs. `stopped` then tells whether it had stopped by itself before.
 
-        GDB's own interrupt would pause Renode's core, and then it could not be stepped.
+        The pause returns when the core stands. GDB's own way to stop it is answered by a report that cannot
+        be told from a late one of an earlier stop.
         """
-        with self._arrived:
-            kept = [stop for stop in self._stops if stop[:1] != b"S"]
-            self._stops.clear()
-            self._stops.extend(kept)
+        self.order("sysbus.cpu Pause")
         self.order("sysbus.cpu ExecutionMode SingleStep")
-        # A core that had not begun to run when it was told to stop reports nothing.
-        limit, before = Deadline(_SECONDS), ""
-        while not self._any_stop(_SILENCE):
-            done = self.monitor("sysbus.cpu ExecutedInstructions")
-            if done == before:
-                return
-            if limit.expired:
-                raise EmulatorError("Renode's core does not stop", where=self.where, found=f"{done} executed")
-            before = done
 
     def stopped(self, within: float = 0.0) -> bool:
         """Whether the core has stopped by itself since it was let go, or does so within these seconds: at a
