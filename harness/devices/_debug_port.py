@@ -247,6 +247,15 @@ class DebugPort:
         with _translated("looking at the core", self.unique_id):
             return bool(self.target.read32(_DHCSR) & _S_RESET_ST)
 
+    def _opcode(self, pc: int) -> int:
+        """The half-word at PC; 0 if a lost core's PC points to nowhere."""
+        from pyocd.core.exceptions import TransferFaultError
+
+        try:
+            return int(self.target.read16(pc))
+        except TransferFaultError:
+            return 0
+
     def sample(self) -> CoreSample:
         """Where the core is: it is stopped for a moment, and runs on."""
         with _translated("looking at the core", self.unique_id):
@@ -254,7 +263,7 @@ class DebugPort:
             self.target.halt()
             try:
                 pc, xpsr = self.target.read_core_registers_raw(["pc", "xpsr"])
-                opcode = self.target.read16(pc)
+                opcode = self._opcode(pc)
             finally:
                 self.target.resume()
         return CoreSample(

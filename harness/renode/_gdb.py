@@ -46,6 +46,7 @@ class GdbClient:
         self._answers: deque[Packet | bytes] = deque()
         self._stops: deque[bytes] = deque()
         self._gone = ""
+        self._abort = False
         self._thread = threading.Thread(target=self._read, name="renode gdb", daemon=True)
         self._thread.start()
 
@@ -66,6 +67,7 @@ class GdbClient:
                         # No answer to any request that is made here starts like a stop reply.
                         if isinstance(event, Packet) and event.data[:1] and event.data[0] in _STOPS:
                             self._stops.append(event.data)
+                            self._abort |= event.data[:1] == b"X"
                         else:
                             self._answers.append(event)
                     self._arrived.notify_all()
@@ -195,6 +197,13 @@ class GdbClient:
             return self._arrived.wait_for(
                 lambda: bool(self._gone) or any(stop[:1] in (b"T", b"X") for stop in self._stops), within
             )
+
+    def wait_abort(self) -> bool:
+        """Wait until Renode gives up the core; False once Renode is gone."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: bool(self._gone) or self._abort)
+            self._abort = False
+            return not self._gone
 
     @property
     def aborted(self) -> bool:

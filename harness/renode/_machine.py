@@ -41,11 +41,14 @@ class _Core:
         self._set: set[int] = set()
         self.patches: set[int] = set()
         self.running = False
-        self.stuck = False
+        self.stuck = self._lost = False
 
     def halt(self) -> None:
         """Stop before the next instruction."""
         if self.running:
+            # Let go while it stands, a core that was locked up would run for a moment only.
+            if self._locked_up():
+                self._gdb.order("sysbus.cpu IsHalted false")
             self._gdb.interrupt()
         self.running = self.stuck = False
         self._place(frozenset())
@@ -53,10 +56,13 @@ class _Core:
     def lock_up(self) -> None:
         """What a core does whose program has vanished. Renode would give it up."""
         self.halt()
-        self.stuck = True
+        self.stuck = self._lost = True
 
     def resume(self, breakpoints: frozenset[int]) -> None:
-        """Run until something stops it."""
+        """Run until something stops it. A lost core stays locked up until a reset, or until PC is set."""
+        if self._lost:
+            self.stuck = True
+            return
         # A debugger's call of a function ends at a BKPT that LR points to.
         back = self._gdb.read_register(_LR) & ~1
         try:
@@ -83,8 +89,7 @@ class _Core:
         if not self.running or not self._gdb.stopped(_MOMENT):
             return False
         if self._gdb.aborted:
-            self.lock_up()
-            return False
+            return False  # `core_gave_up` will say what becomes of it
         self.running = False
         self._place(frozenset())
         return True
@@ -97,8 +102,8 @@ class _Core:
         """
         if self.stuck or not self.running:
             return False, self.stuck
-        if self._gdb.monitor("sysbus.cpu IsHalted") == "True":
-            return False, True  # by the model that watches faults
+        if self._locked_up():
+            return False, True
         self._gdb.interrupt()
         if self._gdb.stopped():
             return False, False  # the next look finds out why
@@ -108,6 +113,10 @@ class _Core:
             before = b""
         self._gdb.resume()
         return int.from_bytes(before, "little") in _WAITS, False
+
+    def _locked_up(self) -> bool:
+        """Whether the model that watches faults has stopped the core."""
+        return self._gdb.monitor("sysbus.cpu IsHalted") == "True"
 
     def resets(self) -> int:
         """How often it was reset since power came."""
@@ -131,6 +140,7 @@ class _Core:
         self._gdb.order("machine Reset")
         if blank:
             self._gdb.write_memory(vectors, empty)
+        self._lost = blank
         self.stuck = blank and run
         if run and not blank:
             self.resume(frozenset())
@@ -155,6 +165,7 @@ class _Core:
     def write_register(self, selector: int, value: int) -> None:
         """Set a register by its DCRSR number."""
         gdb = self._gdb
+        self._lost &= selector != _PC
         if selector <= _PC:
             gdb.write_register(selector, value & ~1 if selector == _PC else value)
         elif selector == _XPSR:
@@ -238,6 +249,14 @@ class RenodeMachine:
         self._gdb.order(f"sysbus.{self._platform.power} PinReset")
         self._core.restart(run=not catch)
         self._face.was_reset(halted=catch)
+
+    def core_gave_up(self) -> None:
+        """The core ran to where nothing is, and Renode has ended it. Silicon locks up, and may reset."""
+        if not self.powered or self._face.halted or not self._core.running:
+            return
+        self._core.lock_up()
+        if self._gdb.monitor(f"sysbus.{self._platform.power} GiveUp") == "True":
+            self._reset_core()
 
     def _reset_core(self) -> None:
         catch = self._face.catches_reset

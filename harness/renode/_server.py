@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
-from .._errors import HarnessError
+from .._errors import EmulatorError, HarnessError
 from ..emulator.control import ControlServer, DebugAccessPort
 from ._machine import RenodeMachine
 from ._platforms import find_platform
@@ -30,6 +31,14 @@ class RenodeServer(ControlServer):
         self._dap = DebugAccessPort(self._machine)
         self._snapshots: dict[str, list[bytes]] = {}
         super().__init__(uid=uid, board=board, soc=platform, target=target, serial=self._process.serial)
+        threading.Thread(target=self._watch, name="renode core", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Look after a core that Renode gives up; ends with Renode."""
+        with suppress(EmulatorError):  # Renode may be gone in between
+            while self._process.gdb.wait_abort():
+                with self._lock:
+                    self._machine.core_gave_up()
 
     def _end(self) -> None:
         self._process.close()

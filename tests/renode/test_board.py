@@ -82,10 +82,15 @@ def test_a_blank_part_locks_up_and_can_be_debugged(device: Device):
     device.debug.target.remove_breakpoint(RAM)
 
 
-def test_a_fault_in_a_fault_handler_locks_up(device: Device):
+@pytest.mark.parametrize(
+    "program",
+    [b"\x00\xde" * 2, b"\x00\x48\x00\x47" + struct.pack("<I", 0x60000001)],  # udf #0 | ldr r0, =..., bx r0
+    ids=["fault in a fault handler", "jump to nowhere"],
+)
+def test_a_core_that_is_lost_locks_up(device: Device, program: bytes):
     base = device.board.flash.base
     vectors = [RAM, *[base + 0x41] * 15]
-    device.install({base: struct.pack("<16I", *vectors) + b"\x00\xde" * 2})  # udf #0
+    device.install({base: struct.pack("<16I", *vectors) + program})
     device.power.on()
     limit = Deadline(20)
     if device.board.name == "nrf52840dk":  # where it resets the chip

@@ -47,6 +47,35 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         protected readonly WordArray words = new WordArray();
     }
 
+    // Resets the machine as soon as that can be done, unless it is reset before.
+    public class PendingReset
+    {
+        public PendingReset(IMachine machine)
+        {
+            this.machine = machine;
+        }
+
+        public void Ask()
+        {
+            var asked = ++generation;
+            machine.LocalTimeSource.ExecuteInNearestSyncedState(_ =>
+            {
+                if(asked == generation)
+                {
+                    machine.Reset();
+                }
+            });
+        }
+
+        public void Done()
+        {
+            generation++;
+        }
+
+        private readonly IMachine machine;
+        private uint generation;
+    }
+
     // Notices that a core faults again while it handles a fault, which silicon ends with a lockup. Renode would go on
     // for ever, and so slowly that no watchdog bites.
     public class Faults

@@ -18,15 +18,16 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public NrfPower(IMachine machine, ICPUWithHooks cpu, NrfWatchdog watchdog)
         {
             this.watchdog = watchdog;
+            pending = new PendingReset(machine);
             faults = new Faults(cpu, () =>
             {
                 Announce(Lockup);
-                machine.RequestReset();
+                pending.Ask();
             });
             watchdog.Expired += () =>
             {
                 Announce(WatchdogReset);
-                machine.RequestReset();
+                pending.Ask();
             };
         }
 
@@ -38,6 +39,13 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public void PinReset()
         {
             announced = Pin;
+        }
+
+        // Renode has given up the core. Whether a reset follows, which is announced then.
+        public bool GiveUp()
+        {
+            announced = Lockup;
+            return true;
         }
 
         // The next reset is the first after power came.
@@ -83,6 +91,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public override void Reset()
         {
             Resets++;
+            pending.Done();
             faults.Reset();
             var kept = ReadDoubleWord(ResetReason) | announced;
             var soft = (announced & (SoftReset | Lockup)) != 0;
@@ -107,6 +116,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         private const long ResetReason = 0x400;
         private readonly NrfWatchdog watchdog;
         private readonly Faults faults;
+        private readonly PendingReset pending;
         private uint announced = SoftReset;
     }
 

@@ -34,6 +34,8 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public StmClocks(IMachine machine, CortexM cpu, StmWatchdog watchdog, StmUsart usart, StmDma dma)
         {
             this.cpu = cpu;
+            this.watchdog = watchdog;
+            pending = new PendingReset(machine);
             // A lockup lasts until the watchdog or somebody else ends it.
             faults = new Faults(cpu, () => cpu.IsHalted = true);
             this.usart = usart;
@@ -41,7 +43,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
             watchdog.Expired += () =>
             {
                 announced = Pin | Watchdog;
-                machine.RequestReset();
+                pending.Ask();
             };
             Preset(0);
         }
@@ -49,6 +51,14 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public void PinReset()
         {
             announced = Pin;
+        }
+
+        // Renode has given up the core. Whether a reset follows, which is announced then: time stands still, so that
+        // a watchdog that runs has to bite at once.
+        public bool GiveUp()
+        {
+            announced = Pin | Watchdog;
+            return watchdog.Running;
         }
 
         // The next reset is the first after power came.
@@ -98,6 +108,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public override void Reset()
         {
             Resets++;
+            pending.Done();
             faults.Reset();
             cpu.IsHalted = false;
             var flags = ReadDoubleWord(Status) & Flags | announced;
@@ -120,7 +131,9 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         private const uint Pin = 1u << 26, Brownout = 1u << 27, Software = 1u << 28, Watchdog = 1u << 29;
         private const uint ReadyBits = 1u << 1 | 1u << 10 | 1u << 17 | 1u << 25 | 1u << 27 | 1u << 29;
         private readonly CortexM cpu;
+        private readonly StmWatchdog watchdog;
         private readonly Faults faults;
+        private readonly PendingReset pending;
         private readonly StmUsart usart;
         private readonly StmDma dma;
         private uint announced = Pin | Brownout;
@@ -145,6 +158,8 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         }
 
         public event Action Expired;
+
+        public bool Running { get { return timer.Enabled; } }
 
         public override void WriteDoubleWord(long offset, uint value)
         {
