@@ -25,8 +25,8 @@ class Platform:
     """A SoC. ``flash`` and ``ram`` are (address, size); ``flash`` is all that a snapshot keeps.
 
     ``uarts`` are Renode's names of the serial lines, ``power`` that of the model which knows why the
-    chip was reset: it has ``Resets``, ``PowerOn`` and ``PinReset``. ``identity`` gives monitor commands
-    that make a chip individual, ``rom_table`` what the CoreSight ROM table names: part and JEP106 designer.
+    chip was reset: it has ``Resets``, ``PowerOn``, ``PinReset`` and ``GiveUp``. ``identity`` gives monitor
+    commands that make a chip individual, ``rom_table`` what the CoreSight ROM table names: part and JEP106 designer.
     """
 
     name: str
