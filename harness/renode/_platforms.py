@@ -26,7 +26,8 @@ class Platform:
 
     ``uarts`` are Renode's names of the serial lines, ``power`` that of the model which knows why the
     chip was reset: it has ``Resets``, ``PowerOn``, ``PinReset`` and ``GiveUp``. ``identity`` gives monitor
-    commands that make a chip individual, ``rom_table`` what the CoreSight ROM table names: part and JEP106 designer.
+    commands that make a chip individual, ``rom_table`` what the CoreSight ROM table names: part and
+    JEP106 designer.
     """
 
     name: str
