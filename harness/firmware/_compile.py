@@ -135,8 +135,12 @@ class _Build:
             )
 
 
+#: a default in case nobody defines a name; whoever only includes it does not use it
+_DEFAULT: Final = re.compile(r"#ifndef (\w+)\n#define \1\b[^\n]*\n#endif")
+
+
 def _words(text: bytes) -> Iterable[str]:
-    return re.findall(r"[A-Za-z_]\w*", text.decode(errors="replace"))
+    return re.findall(r"[A-Za-z_]\w*", _DEFAULT.sub("", text.decode(errors="replace")))
 
 
 def _included(name: str, text: bytes, headers: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -241,8 +241,9 @@ def test_port_that_comes_back_under_another_name(monkeypatch: pytest.MonkeyPatch
                 Console(port, framed=False).expect("boot", deadline=10)
         said(caught, "under another name", after.name, "hwgrep://SER=000683")
         with SerialPort("hwgrep://SER=000683", baud=115200) as port:
+            console = Console(port, framed=False)
             after.say(b"boot: again\n")
-            Console(port, framed=False).expect("boot: again")
+            console.expect("boot: again")
 
 
 # power

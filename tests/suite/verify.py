@@ -9,6 +9,6 @@ from harness import cli
 
 def verify(board: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of ``harness verify``. What does not come at all is not waited for long."""
-    options = ["-q", "-n", "0", "--hil-boot-seconds", "10", *arguments]
+    options = ["-q", "-n", "0", "--hil-boot-seconds", "8", *arguments]
     result = CliRunner().invoke(cli._group, ["verify", "--board", board, *options])
     return result.exit_code, result.output

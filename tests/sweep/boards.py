@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from pathlib import Path
-from tempfile import mkdtemp
 
 from harness.boards import Board, boards_folder
 from harness.sweep import Options, Recording, prepare
 
 SECTOR = 4096
+#: where board files are written: set for the session
+place: list[Path] = []
+_numbers = count()
 #: what sweeps plant to save time: signatures have nothing to do with power
 FAST = {"DEFECT_signature_not_checked": 1}
 
@@ -69,7 +72,7 @@ def make_board(
         )
     partitions.append(f"    scratch: {{ offset: {at:#x}, size: {scratch * SECTOR} }}")
     partitions.append("    storage: { offset: 0xfc000, size: 16KiB }")
-    file = Path(mkdtemp(prefix="sweep-board-")) / f"{mode}.yaml"
+    file = place[0] / f"{mode}-{next(_numbers)}.yaml"
     file.write_text(
         (_once(_TEXT) if write_once else _TEXT).format(
             mode=mode,
