@@ -4,6 +4,6 @@ import signal
 
 pytest_plugins = ["pytester"]
 
-# A shell starts what it puts into the background with Ctrl-C ignored, and tests send it to processes of theirs.
+# A shell starts what it puts into the background with Ctrl-C ignored; tests send it to their processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -22,6 +22,13 @@ from ._tears import Cut, Tears
 __all__ = ["Replay"]
 
 _END_SECONDS: Final = 10.0
+#: pyOCD's server, which ends when whoever started it does, in whatever way: its input ends then
+_GDB_SERVER: Final = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+from pyocd.__main__ import main
+sys.exit(main())
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +83,10 @@ class Replay:
             halted=True,
         )
         try:
-            command = [sys.executable, "-m", "pyocd", "gdbserver", "--uid", uid, "--port", str(port)]
+            command = [sys.executable, "-c", _GDB_SERVER, "gdbserver", "--uid", uid, "--port", str(port)]
             command += ["--target", self.recording.target, "--connect", "attach", "--no-wait"]
-            process = subprocess.Popen(command)
+            command += ["--telnet-port", "0"]  # any: two may run at a time
+            process = subprocess.Popen(command, stdin=subprocess.PIPE)
             try:
                 yield process
             finally:
