@@ -196,7 +196,8 @@ class Explorer:
 
     def without_cut(self) -> Verdict:
         """The verdict on the scenario itself."""
-        return self._judge.verdict(self.recording.start, application=False)
+        first = self.recording.operations[0] if self.recording.operations else None
+        return self._judge.verdict(self.recording.start, application=self._by_application(first))
 
     def _by_application(self, operation: Operation | None) -> bool:
         return operation is not None and self.recording.by_application(operation)

@@ -50,10 +50,8 @@ def test_stack_is_enough(device: Bench):
     assert area == bytes(len(area))
 
 
-@pytest.mark.parametrize("behaviour", Behaviour)
+@pytest.mark.parametrize("behaviour", [b for b in Behaviour if b not in (Behaviour.HANGS, Behaviour.CRASHES)])
 def test_behaviours_are_told_apart(make, behaviour: Behaviour):
-    if behaviour in (Behaviour.HANGS, Behaviour.CRASHES):
-        pytest.skip("does not get as far as saying so")
     if behaviour is Behaviour.LOSES_LINK:
         device = Bench(Setup(behaviour=behaviour))
         device.machine.power_on()

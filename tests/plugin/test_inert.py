@@ -62,7 +62,7 @@ def test_each_fixture_without_a_board_says_what_to_do(pytester: pytest.Pytester)
         + "\n@pytest.fixture(scope='session')\ndef wide(hil_images): pass"
         + "\ndef test_wide(wide): pass"
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess("-rN")  # a CI machine would have the summary say it all again
     count = len(pytest_plugin.FIXTURES) + 1
     result.assert_outcomes(errors=count)
     text = result.stdout.str()
