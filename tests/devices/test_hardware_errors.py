@@ -152,8 +152,9 @@ def test_cable_of_the_port_is_pulled() -> None:
         SerialPort(f"{line.name}-none", baud=115200)
     said(again, "no such serial port", "hwgrep://SER=")
     with pseudo_terminal() as line, SerialPort(line.name, baud=115200) as port:
+        console = Console(port, framed=False)  # hears what comes from now on
         line.say(b"plugged in\n")
-        Console(port, framed=False).expect("plugged in")
+        console.expect("plugged in")
 
 
 def test_port_that_another_program_holds() -> None:
