@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any, Final
 
 from unicorn import unicorn_const as uc
 
 from ._diagnostics import Diagnostic, DiagnosticKind, Diagnostics
-from ._hot import Callbacks, HotPath, StopReason
+from ._hot import Callbacks, CodeInRam, HotPath, StopReason, flush_tlb
 from ._journal import Master, Operation, OperationKind
 from ._memory import FlashArray, Ram, Took
 from ._peripheral import Peripheral
@@ -255,8 +256,19 @@ class Bus(Callbacks):
         self._engine.ctl_remove_cache(start, end)
         self.hot.forget_code()
 
+    def drop_code_in_ram(self) -> None:
+        """Forget translations of RAM: it is data until code is fetched from it."""
+        if self.hot.code_in_ram != CodeInRam.NONE:
+            ctypes.memset(self.ram.code, 0, len(self.ram.code))
+            self.hot.code_in_ram = CodeInRam.NONE
+            self.drop_code(self.ram.base, self.ram.base + self.ram.size)
+            flush_tlb(self._engine)
+
     def drop_rewritten_code(self) -> None:
-        """Forget translations of flash pages whose content changed."""
+        """Forget translations of flash pages whose content changed, and that a page of RAM was data."""
+        if self.hot.code_in_ram == CodeInRam.NEW:
+            self.hot.code_in_ram = CodeInRam.SOME
+            flush_tlb(self._engine)  # stores under another execution priority have entries of their own
         for flash in self.arrays:
             for start, end in flash.take_rewritten():
                 self.drop_code(start, end)

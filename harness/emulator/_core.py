@@ -28,7 +28,7 @@ from ._scs import SystemControlSpace
 
 __all__ = ["Core", "Outcome"]
 
-_UNTIL: Final = 0xFFFFFFFE  # an address that never runs: execute-never system space (ARMv7-M B3.1)
+_UNTIL: Final = 1  # an address that never runs: instructions are at even ones
 _INTR_SVC, _INTR_BKPT, _INTR_EXCEPTION_RETURN = 2, 7, 8
 _WFI, _WFE = 0xBF30, 0xBF20
 _CFSR, _HFSR, _BFAR = 0xD28, 0xD2C, 0xD38
@@ -85,7 +85,9 @@ class Core:
         self._watch_hooks: list[int] = []
         self._past_watch = False
         engine.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
-        engine.hook_add(uc.UC_HOOK_MEM_UNMAPPED | uc.UC_HOOK_MEM_FETCH_PROT, self._on_bad_access)
+        bad = uc.UC_HOOK_MEM_UNMAPPED | uc.UC_HOOK_MEM_FETCH_PROT
+        for first, last in bus.ram.elsewhere:
+            engine.hook_add(bad, self._on_bad_access, begin=first, end=last)
         self._cold = engine.context_save()
         debug.target = self
 
@@ -246,12 +248,8 @@ class Core:
                 self._scs.words[_BFAR >> 2] = self._bad_address
             self._fault(Exc.BUS_FAULT, _PRECISERR | _BFARVALID)
         elif status == uc.UC_ERR_FETCH_UNMAPPED:
-            executable = pc < 0x40000000 or 0x60000000 <= pc < 0xA0000000
-            if executable:
-                self._fault(Exc.BUS_FAULT, _IBUSERR)
-            else:
-                self._fault(Exc.MEM_MANAGE, _IACCVIOL)
-        elif status == uc.UC_ERR_FETCH_PROT:
+            self._fault(Exc.BUS_FAULT, _IBUSERR)
+        elif status in {uc.UC_ERR_FETCH_PROT, uc.UC_ERR_EXCEPTION}:  # not executable; the latter by the TLB
             self._fault(Exc.MEM_MANAGE, _IACCVIOL)
         else:
             self._fault(Exc.USAGE_FAULT, _INVSTATE)

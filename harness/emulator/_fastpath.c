@@ -18,6 +18,9 @@ enum { REG_PC = 11, REG_BASEPRI = 124, REG_FAULTMASK = 126, REG_PRIMASK = 123 };
 enum { DEADLINE = 1, ASKED, EXCEPTION, SPIN, DEVICE, CUT, ENTRY };
 enum { BRANCH_TO_SELF = 0xE7FE, SEV = 0xBF40 };
 enum { DEVICE_SLOTS = 256 };
+enum { READ = 1, WRITE = 2, EXECUTE = 4, FETCH = 18 }; /* as Unicorn numbers them */
+enum { RAM_PAGE_SHIFT = 10 };
+enum { NONE, NEW, SOME };          /* code in RAM */
 enum { NOT_RUN, RUN, REWRITTEN }; /* a flash page, seen as code */
 
 typedef struct { /* one flash operation, 48 bytes */
@@ -32,6 +35,12 @@ typedef struct { /* a 4 KiB page of device registers */
     uint32_t quiet[32]; /* bit n: reading word n has no effect */
     uint32_t plain[32]; /* bit n: writing word n only stores it */
 } device_page;
+
+enum { KNOWN_BLOCKS = 4096 }; /* a power of two */
+
+typedef struct { /* a block of flash that has run, and only counts */
+    uint32_t pc, size, instructions, generation;
+} known_block;
 
 enum { NOTHING_HELD = 0xFFFFFFFF };
 
@@ -62,17 +71,19 @@ typedef struct hot {
     uint32_t reason;   /* why the CPU stopped */
     uint32_t waiting;  /* 1 + priority of the exception that waits for the masks to open; 0 = none */
     uint32_t event;    /* the event register: set by SEV */
-    uint32_t group_mask, reserved; /* bits of a priority that decide about preemption */
+    uint32_t group_mask; /* bits of a priority that decide about preemption */
+    uint32_t generation; /* of the code in flash; never 0 */
     uint32_t entry, entry_size;    /* code that the CPU is to stop before */
     uint64_t operations, cut; /* flash operations so far; the one before which power goes */
     uint64_t cut_value;
-    uint32_t cut_address, cut_pc, recording, unused;
+    uint32_t cut_address, cut_pc, recording, code_in_ram;
     uint64_t arrays;
     uint64_t used, room;
     record *journal;
     array *array;
     device_page *devices;
-    uint8_t *ram;
+    known_block *known;
+    uint8_t *ram, *ram_code; /* ram_code per page: 1 = the CPU has fetched from it */
     uint32_t ram_base, ram_size;
     int (*emu_stop)(void *);
     int (*reg_read)(void *, int, void *);
@@ -124,8 +135,15 @@ static void mark_run(uint8_t *page) {
         *page = RUN;
 }
 
-EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
-    const uint32_t pc = (uint32_t)address;
+static int in_flash(const hot *h, uint32_t address) {
+    for (uint32_t i = 0; i < h->arrays; i++)
+        if (address - h->array[i].base < h->array[i].size)
+            return 1;
+    return 0;
+}
+
+/* Pages in which a block lies: its last instruction may lie in two. */
+static void mark_pages(const hot *h, uint32_t pc, uint32_t size) {
     for (uint32_t i = 0; i < h->arrays; i++) {
         array *a = &h->array[i];
         const uint32_t first = pc - a->base, last = first + (size ? size - 1 : 0);
@@ -134,6 +152,14 @@ EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
         if (last < a->size) /* the last instruction may lie in two pages */
             mark_run(&a->executed[last >> a->page_shift]);
     }
+}
+
+EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
+    const uint32_t pc = (uint32_t)address;
+    known_block *known = &h->known[(pc >> 1) & (KNOWN_BLOCKS - 1)];
+    const int again = known->pc == pc && known->size == size && known->generation == h->generation;
+    if (!again)
+        mark_pages(h, pc, size);
     h->block = pc;
     h->block_size = 0; /* nothing of it has run */
     if (h->stop) {
@@ -152,6 +178,11 @@ EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
         stop(h, uc, EXCEPTION);
         return;
     }
+    if (again) {
+        h->block_size = size;
+        h->instructions += known->instructions;
+        return;
+    }
     const uint16_t *code = code_at(h, pc);
     if (!code)
         return;
@@ -159,14 +190,16 @@ EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
         stop(h, uc, SPIN);
         return;
     }
-    uint32_t n = 0, i = 0;
+    uint32_t n = 0, i = 0, events = 0;
     for (const uint32_t words = size / 2; i < words; n++) {
-        if (code[i] == SEV)
-            h->event = 1;
+        events |= code[i] == SEV;
         i += 1 + is_wide(code[i]);
     }
     h->block_size = size;
     h->instructions += n;
+    h->event |= events;
+    if (!events && in_flash(h, pc))
+        *known = (known_block){pc, size, n, h->generation};
 }
 
 /* Instructions executed when the one at `pc` is about to end; `block_size` counted all of its block. */
@@ -258,6 +291,38 @@ EXPORT uint8_t hot_store(void *uc, int type, uint64_t where, int size, int64_t w
         }
     }
     h->store(address, (uint32_t)size, value);
+    return 1;
+}
+
+typedef struct { /* an entry of Unicorn's TLB */
+    uint64_t physical;
+    uint32_t permissions;
+} translation;
+
+/* Devices and the system area (ARMv7-M B3.1). */
+static int never_executed(uint32_t address) {
+    return address - 0x40000000 < 0x20000000 || address >= 0xA0000000;
+}
+
+/*
+ * Fills Unicorn's TLB, one to one. Its own way makes all RAM executable, and then it looks for
+ * translated code at every store: ten times slower. Here RAM is data until code is fetched from it.
+ */
+EXPORT uint8_t hot_translate(void *uc, uint64_t address, int access, translation *entry, hot *h) {
+    const uint32_t offset = (uint32_t)address - h->ram_base;
+    (void)uc;
+    entry->physical = address;
+    entry->permissions = never_executed((uint32_t)address) ? READ | WRITE : READ | WRITE | EXECUTE;
+    if (offset < h->ram_size) {
+        uint8_t *code = &h->ram_code[offset >> RAM_PAGE_SHIFT];
+        if (access == FETCH && !*code) {
+            *code = 1;
+            h->code_in_ram = NEW;
+            h->stop = 1;
+        }
+        if (!*code)
+            entry->permissions = READ | WRITE;
+    }
     return 1;
 }
 

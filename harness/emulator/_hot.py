@@ -21,12 +21,15 @@ from ._journal import Operation
 __all__ = [
     "NEVER",
     "Callbacks",
+    "CodeInRam",
     "HotPath",
     "StopReason",
     "add_hook",
+    "flush_tlb",
     "function_address",
     "map_devices",
     "remove_hook",
+    "translate_addresses",
 ]
 
 NEVER: Final = 2**63 - 1
@@ -43,6 +46,14 @@ class StopReason(IntEnum):
     DEVICE = 5
     CUT = 6
     ENTRY = 7
+
+
+class CodeInRam(IntEnum):
+    """Whether the CPU has fetched from RAM."""
+
+    NONE = 0
+    NEW = 1
+    SOME = 2
 
 
 class Callbacks(Protocol):
@@ -79,6 +90,7 @@ class HotPath(Protocol):
     cut_value: int
     cut_pc: int
     recording: int
+    code_in_ram: int
 
     def map_devices(self, base: int, size: int) -> None:
         """Answer the CPU's accesses to a device region."""
@@ -150,6 +162,17 @@ def add_hook(
     if status != unicorn_const.UC_ERR_OK:
         raise binding.UcError(status)
     return handle.value
+
+
+def translate_addresses(engine: Any, callback: int | None, user_data: int) -> None:
+    """Let a C-callable function fill the TLB."""
+    engine.ctl_set_tlb_mode(unicorn_const.UC_TLB_VIRTUAL)
+    add_hook(engine, unicorn_const.UC_HOOK_TLB_FILL, callback, user_data)
+
+
+def flush_tlb(engine: Any) -> None:
+    """Let every address be translated again."""
+    engine.ctl(unicorn_const.UC_CTL_TLB_FLUSH, unicorn_const.UC_CTL_IO_WRITE)
 
 
 def remove_hook(engine: Any, handle: int) -> None:

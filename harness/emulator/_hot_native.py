@@ -11,13 +11,14 @@ from typing import Any, Final
 from unicorn import arm_const, unicorn_const
 from unicorn.unicorn_py3 import unicorn as binding
 
-from ._hot import NEVER, Callbacks, StopReason, add_hook, function_address, map_devices
+from ._hot import NEVER, Callbacks, StopReason, add_hook, function_address, map_devices, translate_addresses
 from ._journal import Master, Operation, OperationKind
 from ._memory import FlashArray, Ram
 
 __all__ = ["NativeHotPath", "native_library"]
 
 _DEVICE_SLOTS: Final = 256
+_KNOWN_BLOCKS: Final = 4096
 
 
 def native_library() -> Path:
@@ -75,6 +76,10 @@ _GROW = ctypes.CFUNCTYPE(None)
 _WORN = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
 
 
+class _KnownBlock(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_uint32) for name in ("pc", "size", "instructions", "generation"))
+
+
 class _Hot(ctypes.Structure):
     _fields_ = (
         ("instructions", ctypes.c_uint64),
@@ -87,7 +92,7 @@ class _Hot(ctypes.Structure):
         ("waiting", ctypes.c_uint32),
         ("event", ctypes.c_uint32),
         ("group_mask", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("generation", ctypes.c_uint32),
         ("entry", ctypes.c_uint32),
         ("entry_size", ctypes.c_uint32),
         ("operations", ctypes.c_uint64),
@@ -96,14 +101,16 @@ class _Hot(ctypes.Structure):
         ("cut_address", ctypes.c_uint32),
         ("cut_pc", ctypes.c_uint32),
         ("recording", ctypes.c_uint32),
-        ("unused", ctypes.c_uint32),
+        ("code_in_ram", ctypes.c_uint32),
         ("arrays", ctypes.c_uint64),
         ("used", ctypes.c_uint64),
         ("room", ctypes.c_uint64),
         ("journal", ctypes.c_void_p),
         ("array", ctypes.c_void_p),
         ("devices", ctypes.c_void_p),
+        ("known", ctypes.c_void_p),
         ("ram", ctypes.c_void_p),
+        ("ram_code", ctypes.c_void_p),
         ("ram_base", ctypes.c_uint32),
         ("ram_size", ctypes.c_uint32),
         ("emu_stop", ctypes.c_void_p),
@@ -164,7 +171,10 @@ class NativeHotPath(_Hot):
         self.arrays, self.array = len(arrays), ctypes.addressof(self._arrays)
         self._pages = (_DevicePage * _DEVICE_SLOTS)()
         self.devices = ctypes.addressof(self._pages)
+        self._known = (_KnownBlock * _KNOWN_BLOCKS)()
+        self.known, self.generation = ctypes.addressof(self._known), 1
         self._regions: list[_Region] = []
+        self.ram_code = ctypes.addressof(ram.code)
         self.ram, self.ram_base, self.ram_size = ctypes.addressof(ram.memory), ram.base, ram.size
         self.emu_stop = function_address(binding.uclib.uc_emu_stop)
         self.reg_read = function_address(binding.uclib.uc_reg_read)
@@ -172,9 +182,10 @@ class NativeHotPath(_Hot):
         self.grow, self.worn = _GROW(self._grow), _WORN(callbacks.worn)
         here = ctypes.addressof(self)
         add_hook(engine, unicorn_const.UC_HOOK_BLOCK, function_address(self._library.hot_block), here)
-        add_hook(
-            engine, unicorn_const.UC_HOOK_MEM_WRITE_PROT, function_address(self._library.hot_store), here
-        )
+        translate_addresses(engine, function_address(self._library.hot_translate), here)
+        store = function_address(self._library.hot_store)
+        for first, last in ram.elsewhere:
+            add_hook(engine, unicorn_const.UC_HOOK_MEM_WRITE_PROT, store, here, begin=first, end=last)
 
     def _grow(self) -> None:
         larger = (_Record * (self.room * 2))()
@@ -212,7 +223,7 @@ class NativeHotPath(_Hot):
         slot.page = page
 
     def forget_code(self) -> None:
-        """The C side remembers nothing."""
+        self.generation = self.generation % 0xFFFFFFFF + 1
 
     def rewind(self, pc: int) -> None:
         self._library.hot_rewind(ctypes.byref(self), ctypes.c_uint32(pc))

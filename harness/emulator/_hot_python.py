@@ -8,12 +8,22 @@ from typing import Any, Final
 
 from unicorn import arm_const, unicorn_const
 
-from ._hot import NEVER, Callbacks, StopReason, add_hook, function_address, map_devices
+from ._hot import (
+    NEVER,
+    Callbacks,
+    CodeInRam,
+    StopReason,
+    add_hook,
+    function_address,
+    map_devices,
+    translate_addresses,
+)
 from ._journal import Master, Operation, OperationKind
 from ._memory import FlashArray, Ram, Took
 
 __all__ = ["PythonHotPath"]
 
+_DATA: Final = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_WRITE
 _BRANCH_TO_SELF: Final = 0xE7FE
 _SEV: Final = 0xBF40
 _WIDE: Final = 0xE800  # a first halfword at or above starts a 32-bit Thumb instruction (ARMv7-M A5.1)
@@ -41,6 +51,20 @@ _WRITE = ctypes.CFUNCTYPE(
     ctypes.c_int64,
     ctypes.c_void_p,
 )
+
+
+class _Translation(ctypes.Structure):
+    _fields_ = (("physical", ctypes.c_uint64), ("permissions", ctypes.c_uint32))
+
+
+_TRANSLATE = ctypes.CFUNCTYPE(
+    ctypes.c_bool,
+    ctypes.c_void_p,
+    ctypes.c_uint64,
+    ctypes.c_int,
+    ctypes.POINTER(_Translation),
+    ctypes.c_void_p,
+)
 _READ = ctypes.CFUNCTYPE(
     None,
     ctypes.c_void_p,
@@ -65,6 +89,7 @@ class PythonHotPath:
         self.instructions = self.skipped = self.block = self.block_size = 0
         self.deadline = self.cut = NEVER
         self.stop = self.reason = self.waiting = self.event = self.operations = self.recording = 0
+        self.code_in_ram: int = CodeInRam.NONE
         self.group_mask = 0xFF
         self.entry = self.entry_size = 0
         self.cut_address = self.cut_value = self.cut_pc = 0
@@ -76,9 +101,12 @@ class PythonHotPath:
         self._blocks: dict[tuple[int, int], tuple[int, bool, bool]] = {}
         self._code = [(flash.base, flash.size, memoryview(flash.memory).cast("B")) for flash in arrays]
         self._code.append((ram.base, ram.size, memoryview(ram.memory).cast("B")))
-        self._hooks = (_BLOCK(self._on_block), _WRITE(self._on_store))
+        self._hooks = (_BLOCK(self._on_block), _WRITE(self._on_store), _TRANSLATE(self._on_translate))
         add_hook(engine, unicorn_const.UC_HOOK_BLOCK, function_address(self._hooks[0]), 0)
-        add_hook(engine, unicorn_const.UC_HOOK_MEM_WRITE_PROT, function_address(self._hooks[1]), 0)
+        translate_addresses(engine, function_address(self._hooks[2]), 0)
+        store = function_address(self._hooks[1])
+        for first, last in ram.elsewhere:
+            add_hook(engine, unicorn_const.UC_HOOK_MEM_WRITE_PROT, store, 0, begin=first, end=last)
 
     def map_devices(self, base: int, size: int) -> None:
         quiet, plain, callbacks = self._quiet, self._plain, self._callbacks
@@ -172,6 +200,20 @@ class PythonHotPath:
             self.event = 1
         self.block_size = size
         self.instructions += count
+
+    def _on_translate(self, _engine: int, address: int, access: int, entry: Any, _data: int) -> bool:
+        to, ram = entry.contents, self._ram
+        never_executed = 0x40000000 <= address < 0x60000000 or address >= 0xA0000000
+        to.physical, to.permissions = address, _DATA if never_executed else unicorn_const.UC_PROT_ALL
+        if address in ram:
+            page = (address - ram.base) // ram.PAGE
+            if access == unicorn_const.UC_MEM_FETCH and not ram.code[page]:
+                ram.code[page] = 1
+                self.code_in_ram = CodeInRam.NEW
+                self.stop = 1
+            if not ram.code[page]:
+                to.permissions = _DATA
+        return True
 
     def _look_at(self, pc: int, size: int) -> tuple[int, bool, bool] | None:
         """Instructions of a block, whether SEV is among them, whether it branches to itself."""

@@ -256,11 +256,11 @@ class Machine:
         self._pending_reset = None
         if kind is ResetKind.POWER_ON:
             self._parts.ram.clear()
-            self.bus.drop_code(self._parts.ram.base, self._parts.ram.base + self._parts.ram.size)
             self.debug.power_on()
         for device in (*self._core_devices, *self._parts.devices):
             device.reset(kind)
         self.bus.drop_rewritten_code()
+        self.bus.drop_code_in_ram()
         self.core.reset()
 
     # running
@@ -477,7 +477,7 @@ class Machine:
             ctypes.memmove(array.writes, writes, len(writes))
         ram = self._parts.ram
         ctypes.memmove(ram.memory, snapshot.ram, ram.size)
-        self.bus.drop_code(ram.base, ram.base + ram.size)
+        self.bus.drop_code_in_ram()
         self._engine.context_restore(snapshot.context)
         for name, value in zip(self._HOT_FIELDS, snapshot.hot, strict=True):
             setattr(self.hot, name, value)

@@ -178,13 +178,26 @@ def _why_refused(address: int, size: int, _value: int) -> tuple[DiagnosticKind, 
 class Ram:
     """Plain read-write memory."""
 
+    PAGE: Final = 1024
+
     def __init__(self, base: int, size: int) -> None:
         self.base, self.size = base, size
         self.memory = (ctypes.c_uint8 * size)()
         self.view = memoryview(self.memory).cast("B")
+        self.code = (ctypes.c_uint8 * (size // self.PAGE))()
+        """Per page: 1 once the CPU has fetched from it."""
 
     def __contains__(self, address: int) -> bool:
         return self.base <= address < self.base + self.size
+
+    @property
+    def elsewhere(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """All other addresses, as (first, last).
+
+        A memory hook that includes RAM keeps Unicorn from storing there directly: each store then
+        takes several times as long, whether the hook is called or not.
+        """
+        return (0, self.base - 1), (self.base + self.size, 0xFFFFFFFF)
 
     def clear(self) -> None:
         """Lose everything, as without power; zero is what the model reads afterwards."""

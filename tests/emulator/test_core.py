@@ -72,6 +72,13 @@ def test_code_that_was_rewritten_runs_as_rewritten(start: Start) -> None:
     assert run.results == [0x7F, 0x0F]
 
 
+def test_code_in_ram_may_change_between_data(start: Start) -> None:
+    run = start("code_in_ram")
+    for _ in range(2):
+        run.go()
+        assert run.results == [3, 4, 5, 6, 7]
+
+
 def test_lockup_resets_the_chip_and_is_seen_as_the_reason(start: Start) -> None:
     run = start("lockup")
     run.go()

@@ -44,6 +44,7 @@ static __attribute__((naked)) void svc(void) {
     __asm volatile("tst lr, #4\n ite eq\n mrseq r0, msp\n mrsne r0, psp\n mov r1, lr\n b svc_body");
 }
 __attribute__((used)) void svc_body(uint32_t *frame, uint32_t code) {
+    if (((uint8_t *)frame[6])[-2] == 9) { __asm volatile("msr control, %0\n isb" ::"r"(0)); return; }
     note(code);
     note(((uint8_t *)frame[6])[-2]);
     frame[0] = 0x5C;
@@ -178,6 +179,20 @@ static __attribute__((noinline)) void rewrite_code(void) {
     note(function());
 }
 
+/* movs r0,#n / bx lr beside data, stored with and without privilege: Unicorn translates addresses apart for the two. */
+NOINIT static volatile uint32_t routine[64];
+static __attribute__((noinline)) void code_in_ram(void) {
+    uint32_t (*function)(void) = (uint32_t(*)(void))((uint32_t)routine | 1);
+    for (uint32_t n = 0; n < 8; n++) {
+        if (n & 2) __asm volatile("msr control, %0\n isb" ::"r"(1) : "memory");
+        routine[8] = n; routine[9] = routine[8];
+        routine[0] = 0x47702000 | n;
+        if (n & 2) __asm volatile("svc #9" ::: "r0", "r1", "r2", "r3", "r12", "lr", "memory"); /* privileged again */
+        barrier();
+        if (n >= 3) note(function()); /* before, the page has seen stores of both kinds and no fetch */
+    }
+}
+
 static __attribute__((noinline)) void reset_reason(void) {
     note(REG(0x40000400)); note(REG(0x4000051C)); note(REG(0x20008000));
     REG(0x40000400) = 0xFFFFFFFF;
@@ -243,7 +258,7 @@ static __attribute__((noinline)) void lockup(void) {
 
 __attribute__((used)) void (*const cases[])(void) = {
     nesting, supervisor, run_threads, faults, sleeping, unmodelled, flash_rules, rewrite_code,
-    reset_reason, watchdog, uarte_echo, uart_echo, clocks, vector_table_moved, lockup,
+    reset_reason, watchdog, uarte_echo, uart_echo, clocks, vector_table_moved, lockup, code_in_ram,
 };
 
 void Reset_Handler(void) { cases[test_case](); done(); }
