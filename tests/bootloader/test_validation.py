@@ -58,6 +58,13 @@ def without_signature(image: Image) -> Image:
     )
 
 
+def changed(found: bytes | bytearray, wanted: bytes) -> list[int]:
+    """Sectors, by number, that are not as wanted: no difference for pytest to print byte by byte."""
+    assert len(found) == len(wanted)
+    starts = range(0, len(wanted), SECTOR)
+    return [at // SECTOR for at in starts if found[at : at + SECTOR] != wanted[at : at + SECTOR]]
+
+
 def assert_refused(board: Board, bad: Image) -> None:
     """A request leaves the primary alone and erases the image; in the primary it does not boot."""
     primary, secondary = board.areas[0]
@@ -65,8 +72,8 @@ def assert_refused(board: Board, bad: Image) -> None:
     before = flash.area(primary)
     boot = flash.boot()
     assert boot.started == primary.address, boot.console
-    assert flash.area(primary) == before
-    assert flash.area(secondary) == b"\xff" * secondary.size, boot.console
+    assert changed(flash.area(primary), before) == []
+    assert changed(flash.area(secondary), b"\xff" * secondary.size) == [], boot.console
     assert not flash.boot().operations
     assert_not_booted(board, bad)
 
@@ -76,7 +83,7 @@ def assert_not_booted(board: Board, bad: Image) -> None:
     before = bytes(flash.data[0xC000:])
     boot = flash.boot()
     assert boot.started is None, boot.console
-    assert bytes(flash.data[0xC000:]) == before
+    assert changed(flash.data[0xC000:], before) == []
 
 
 def assert_accepted(board: Board, good: Image) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from click.testing import CliRunner
 
 from harness import cli
@@ -10,5 +12,9 @@ from harness import cli
 def verify(board: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of ``harness verify``. What does not come at all is not waited for long."""
     options = ["-q", "-n", "0", "--hil-boot-seconds", "8", *arguments]
-    result = CliRunner().invoke(cli._group, ["verify", "--board", board, *options])
+    gc.freeze()  # pytest collects garbage at its end, in all that the tests before have left
+    try:
+        result = CliRunner().invoke(cli._group, ["verify", "--board", board, *options])
+    finally:
+        gc.unfreeze()
     return result.exit_code, result.output
