@@ -15,7 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where Python may not write bytecode beside the sources, the hundreds of processes of a run share a folder."""
+    """Where Python may not write bytecode beside the sources, the processes of a run share a folder."""
     if not sys.dont_write_bytecode or hasattr(config, "workerinput"):
         return
     folder = tempfile.mkdtemp(prefix="harness-bytecode-")
