@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ __all__ = ["RenodeMachine"]
 #: seconds that a look at the running core gives it to reach a breakpoint; asking Renode costs as much
 _MOMENT: Final = 0.02
 _SMALL: Final = 256  # bytes up to which a GDB packet is faster than a file
+_FOLDER: Final = "harness-renode-"
 _BLANK: Final = 0xFFFFFFFF
 _SP, _LR, _PC = 13, 14, 15
 _XPSR: Final = 16
@@ -191,11 +193,11 @@ class _Core:
 class RenodeMachine:
     """One board in Renode as a debug probe sees it. Its bus is this object itself.
 
-    All calls come from one thread at a time. ``files`` is a folder of its own, for bulk transfers.
+    All calls come from one thread at a time. Bulk transfers go through short-lived files.
     """
 
-    def __init__(self, gdb: GdbClient, platform: Platform, *, seed: int, files: Path) -> None:
-        self._gdb, self._platform, self._files = gdb, platform, files
+    def __init__(self, gdb: GdbClient, platform: Platform, *, seed: int) -> None:
+        self._gdb, self._platform = gdb, platform
         self._random = random.Random(seed)  # noqa: S311 - what RAM holds when power comes
         self.powered = False
         self._core = _Core(gdb, platform)
@@ -280,16 +282,16 @@ class RenodeMachine:
             self._load(address, data)
 
     def _load(self, address: int, data: bytes) -> None:
-        path = self._files / "memory"
-        path.write_bytes(data)
-        self._gdb.order(f'harness_write "{path}" {address:#x}')
+        with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
+            path = Path(folder, "memory")
+            path.write_bytes(data)
+            self._gdb.order(f'harness_write "{path}" {address:#x}')
 
     def _store(self, address: int, size: int) -> bytes:
-        path = self._files / "memory"
-        self._gdb.order(f'harness_read "{path}" {address:#x} {size:#x}')
-        data = path.read_bytes()
-        path.unlink()
-        return data
+        with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
+            path = Path(folder, "memory")
+            self._gdb.order(f'harness_read "{path}" {address:#x} {size:#x}')
+            return path.read_bytes()
 
     # the bus
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -57,37 +56,38 @@ class RenodeProcess:
     """
 
     def __init__(self, platform: Platform) -> None:
-        program = find_renode()
         with ExitStack() as stack:
-            self.files = Path(tempfile.mkdtemp(prefix="harness-renode-"))
-            stack.callback(shutil.rmtree, self.files, ignore_errors=True)
             gdb_port, *ports = _free_ports(1 + len(platform.uarts))
             self.serial = {
                 uart: f"socket://127.0.0.1:{port}" for uart, port in zip(platform.uarts, ports, strict=True)
             }
-            commands, script = self.files / "commands.py", self.files / "board.resc"
-            commands.write_text(_COMMANDS, encoding="utf-8")
-            script.write_text(_script(platform, commands, gdb_port, ports), encoding="utf-8")
             self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
             self._written = threading.Condition()
             self._ready = self._ended = False
-            self._process = subprocess.Popen(
-                [str(program), "--disable-xwt", "--console", "--plain", "-e", f"include @{script}"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=self.files,
-                start_new_session=sys.platform != "win32",
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call
-            )
-            stack.callback(self._end)
-            threading.Thread(target=self._read, name="renode output", daemon=True).start()
-            self._wait_ready()
+            with tempfile.TemporaryDirectory(prefix="harness-renode-") as folder:  # read once, at the start
+                commands, script = Path(folder, "commands.py"), Path(folder, "board.resc")
+                commands.write_text(_COMMANDS, encoding="utf-8")
+                script.write_text(_script(platform, commands, gdb_port, ports), encoding="utf-8")
+                self._process = self._start(find_renode(), script)
+                stack.callback(self._end)
+                threading.Thread(target=self._read, name="renode output", daemon=True).start()
+                self._wait_ready()
             self.gdb = GdbClient(gdb_port)
             stack.callback(self.gdb.close)
             # With the client there, the core stands at its first instruction.
             self.gdb.monitor("start")
             self._owned = stack.pop_all()
+
+    def _start(self, program: Path, script: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(program), "--disable-xwt", "--console", "--plain", "-e", f"include @{script}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=tempfile.gettempdir(),
+            start_new_session=sys.platform != "win32",
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call
+        )
 
     def close(self) -> None:
         """End Renode and wait for it."""

@@ -23,7 +23,7 @@ class RenodeServer(ControlServer):
         self._process = RenodeProcess(known)
         self._lock = threading.Lock()
         try:
-            self._machine = RenodeMachine(self._process.gdb, known, seed=seed, files=self._process.files)
+            self._machine = RenodeMachine(self._process.gdb, known, seed=seed)
             self._machine.power_on()
         except BaseException:
             self._process.close()
