@@ -60,9 +60,13 @@ def check_capability(name: str) -> None:
         )
 
 
-def check_board(file: Path | str) -> tuple[Problem, ...]:
-    """Everything that is wrong with a board file; empty if it can be loaded."""
-    return tuple(load_file(Path(file)).problems)
+def check_board(file: Path | str, *, names: bool = False) -> tuple[Problem, ...]:
+    """Everything that is wrong with a board file; nothing but notes if it can be loaded.
+
+    With ``names`` it looks up what else shows only when a device is opened or firmware is built: models,
+    pyOCD's target, the partition for the reference firmware's state. That loads pyOCD, and adds notes.
+    """
+    return tuple(load_file(Path(file), names=names).problems)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

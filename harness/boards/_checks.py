@@ -12,7 +12,7 @@ from typing import Final
 from harness._errors import BoardError
 from harness.mcuboot import HEADER_SIZE, KeyType, SwapMode, TrailerLayout
 
-from ._model import Component, Flash, Mcuboot, Partition, SerialPort
+from ._model import Component, Debug, Flash, Mcuboot, Partition, SerialPort
 from ._problems import nearest
 from ._quantities import size_text
 from ._yaml import Path
@@ -36,6 +36,7 @@ class Fault:
     found: str = ""
     expected: str = ""
     remedy: str = ""
+    note: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class Sections:
     mcuboot: Mcuboot | None
     components: Sequence[Component] | None
     serial: Sequence[SerialPort] | None
+    debug: Debug | None = None
+    emulator: str | None = None
+    renode: str | None = None
 
 
 def check(sections: Sections) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -64,7 +64,7 @@ class Checked(Generic[ModelT]):
     problems: list[Problem] = field(default_factory=list)
     document: Document | None = None
 
-    def problem(self, path: tuple[str | int, ...], what: str, **parts: str) -> Problem:
+    def problem(self, path: tuple[str | int, ...], what: str, **parts: Any) -> Problem:
         """One more problem, at a field."""
         line = self.document.line(path) if self.document else 1
         return Problem(str(self.file), line, field_name(path), what, **parts)

@@ -33,20 +33,21 @@ class Loaded:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load_file(file: Path, changes: Changes | None = None) -> Loaded:
+def load_file(file: Path, changes: Changes | None = None, *, names: bool = False) -> Loaded:
     """Read a board file and the keys it names, and collect everything that is wrong with it.
 
-    ``changes`` replace fields, by path, before anything is checked.
+    ``changes`` replace fields, by path, before anything is checked. With ``names`` those that
+    only other parts know are looked up, too.
     """
     loaded = Loaded(file)
     document = read_document(file, loaded.problems)
     if document is not None:
         apply(changes or {}, document)
-        _fill(loaded, document)
+        _fill(loaded, document, names)
     return loaded
 
 
-def _fill(loaded: Loaded, document: Document) -> None:
+def _fill(loaded: Loaded, document: Document, names: bool) -> None:
     file = str(loaded.file)
     problems = structure_problems(document, file)
     if not isinstance(document.value, dict):
@@ -69,10 +70,12 @@ def _fill(loaded: Loaded, document: Document) -> None:
     except ValidationError as error:
         problems += from_validation(error, document, file)
         refused = {details["loc"][0] for details in error.errors(include_url=False)}
-    sections = Sections(
-        *(_section(document, name, refused) for name in ("flash", "mcuboot", "components", "serial"))
-    )
+    sections = Sections(**{name: _section(document, name, refused) for name in _ADAPTERS})
     faults = [*check(sections)]
+    if names:
+        from ._names import check_names
+
+        faults += check_names(sections)
     if sections.mcuboot:
         faults += _read_keys(loaded, sections.mcuboot.signature)
         faults += _check_bootloader(loaded.file.parent, sections.mcuboot.bootloader)
@@ -85,11 +88,13 @@ def _fill(loaded: Loaded, document: Document) -> None:
             fault.found,
             fault.expected,
             fault.remedy,
+            fault.note,
         )
         for fault in faults
     )
     loaded.problems = sorted(problems, key=lambda problem: problem.line)
-    loaded.content = None if problems else content
+    if all(problem.note for problem in problems):
+        loaded.content = content
 
 
 def _section(document: Document, name: str, refused: set[Any]) -> Any:
@@ -105,7 +110,7 @@ def _section(document: Document, name: str, refused: set[Any]) -> Any:
 
 _ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
     name: TypeAdapter(BoardFile.model_fields[name].rebuild_annotation())
-    for name in ("flash", "mcuboot", "components", "serial")
+    for name in ("flash", "mcuboot", "components", "serial", "debug", "emulator", "renode")
 }
 
 

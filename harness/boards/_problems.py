@@ -45,10 +45,12 @@ class Problem:
     found: str = ""
     expected: str = ""
     remedy: str = ""
+    note: bool = False
+    """Worth knowing, but nothing is wrong."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " + (f"{self.field}: " if self.field else "")
-        lines = [place + self.what]
+        lines = [place + ("note: " if self.note else "") + self.what]
         lines += [
             f"  {label}: {text}"
             for label, text in (("found", self.found), ("expected", self.expected), ("to do", self.remedy))

@@ -54,6 +54,25 @@ def test_check_says_everything_that_is_wrong(harness: Command, tmp_path: Path):
         assert message.count(f"{file}:{lines.index(part) + 1}: {field}") == 1
 
 
+def test_check_looks_names_up(harness: Command, tmp_path: Path):
+    text = shipped_boards()[BOARD].read_text(encoding="utf-8")
+    text = text.replace("emulator: nrf52840", "emulator: nrf52480").replace(
+        ": keys/", f": {shipped_boards()[BOARD].parent}/keys/"
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    message = harness("boards", "check", file).refused()
+    line = text.splitlines().index("emulator: nrf52480") + 1
+    assert message.startswith(f"{file}:{line}: emulator: no such model of a SoC\n  found: 'nrf52480'\n")
+    assert "to do: did you mean nrf52840?" in message
+    own = text.replace("emulator: nrf52480", "emulator: nrf52840").replace("    storage:", "    records:")
+    (tmp_path / "boot.hex").write_text(":00000001FF\n", encoding="utf-8")
+    file.write_text(own.replace("bootloader: reference", "bootloader: boot.hex"), encoding="utf-8")
+    outcome = harness("boards", "check", file)
+    assert "board nrf52840dk" in outcome.ended(0)
+    assert "flash.partitions: note: the suite's application needs" in outcome.errors
+
+
 def test_check_of_what_is_no_board_file(harness: Command, tmp_path: Path):
     assert "cannot be read" in harness("boards", "check", tmp_path / "none.yaml").refused()
     noise = tmp_path / "noise.yaml"
