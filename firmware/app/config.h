@@ -44,7 +44,6 @@ enum {
     COMPONENTS = BOOT_IMAGES,
     BLOCK_MAX = 1024,              /* largest block of RFC 7959 */
     MESSAGE_MAX = BLOCK_MAX + 256, /* and room for header and options */
-    SMP_BUFFER = 2048,             /* an SMP message with its size and checksum */
 };
 
 #endif

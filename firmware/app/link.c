@@ -23,7 +23,7 @@ void link_send(const uint8_t *message, size_t size) {
     slipmux_send_message(message, size, write);
 }
 
-void link_send_smp(const uint8_t *message, size_t size) {
+void smp_send(const uint8_t *message, size_t size) {
     if (behaviour_has_link())
         smp_frame_send(message, size, write);
 }

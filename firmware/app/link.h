@@ -1,6 +1,6 @@
 /*
  * The serial line: CoAP messages and console text, by slipmux, and SMP messages in lines between the frames.
- * Messages are sent with link_send() and link_send_smp() of platform.h.
+ * Messages are sent with link_send() of platform.h and smp_send() of smp.h.
  */
 #ifndef LINK_H
 #define LINK_H

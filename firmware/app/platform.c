@@ -31,6 +31,14 @@ void platform_idle(void) { port_sleep(); }
 
 void platform_restart(void) { port_reset(); }
 
+bool platform_ask_recovery(void) {
+#if BOOT_SERIAL_RECOVERY
+    return port_ask_recovery();
+#else
+    return false;
+#endif
+}
+
 const uint8_t *flash_at(uint32_t address) { return (const uint8_t *)(uintptr_t)address; }
 
 bool flash_write(uint32_t address, const void *data, uint32_t size) {

@@ -30,6 +30,9 @@ void platform_idle(void);
 
 __attribute__((noreturn)) void platform_restart(void);
 
+/* The next restart ends in the boot loader's serial recovery; false if it has none. */
+bool platform_ask_recovery(void);
+
 /* Flash: reading is plain memory, writes have a size and an address in units of FLASH_WRITE_UNIT. */
 const uint8_t *flash_at(uint32_t address);
 bool flash_write(uint32_t address, const void *data, uint32_t size);
@@ -37,8 +40,5 @@ bool flash_erase_sector(uint32_t address);
 
 /* Send one CoAP message to the one peer there is. */
 void link_send(const uint8_t *message, size_t size);
-
-/* Send one SMP message to whoever asked last. */
-void link_send_smp(const uint8_t *message, size_t size);
 
 #endif

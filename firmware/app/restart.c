@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "platform.h"
+#include "smp.h"
 
 static bool wanted;
 static uint32_t at;
@@ -16,4 +17,11 @@ void restart_soon(void) {
 void restart_poll(uint32_t now) {
     if (wanted && (int32_t)(now - at) >= 0)
         platform_restart();
+}
+
+unsigned smp_restart(bool into_recovery) {
+    if (into_recovery && !platform_ask_recovery())
+        return SMP_NOT_SUPPORTED;
+    restart_soon();
+    return SMP_OK;
 }

@@ -6,29 +6,9 @@
 #include "pull.h"
 #include "push.h"
 #include "slots.h"
-#include "smp.h"
+#include "smp_images.h"
 #include "trailer.h"
 #include "upload.h"
-
-enum { COMMAND_STATE = 0, COMMAND_UPLOAD = 1, COMMAND_ERASE = 5 };
-
-/* IMG_MGMT_ERR of the specification. */
-enum {
-    HASH_NOT_FOUND = SMP_OF_GROUP | 8,
-    NO_FREE_SLOT = SMP_OF_GROUP | 9,
-    FLASH_WRITE_FAILED = SMP_OF_GROUP | 12,
-    FLASH_ERASE_FAILED = SMP_OF_GROUP | 13,
-    INVALID_SLOT = SMP_OF_GROUP | 14,
-    INVALID_OFFSET = SMP_OF_GROUP | 20,
-    INVALID_LENGTH = SMP_OF_GROUP | 21,
-    INVALID_HEADER = SMP_OF_GROUP | 22,
-    INVALID_HASH = SMP_OF_GROUP | 24,
-    VERSION_IS_NEWER = SMP_OF_GROUP | 27,
-    ALREADY_PENDING = SMP_OF_GROUP | 28,
-    IMAGE_TOO_LARGE = SMP_OF_GROUP | 30,
-    DATA_OVERRUN = SMP_OF_GROUP | 31,
-    TEST_OF_ACTIVE = SMP_OF_GROUP | 33,
-};
 
 static bool same_area(struct area left, struct area right) { return left.address == right.address; }
 

@@ -3,6 +3,7 @@
 #include "console.h"
 #include "counter.h"
 #include "port.h"
+#include "recovery.h"
 #include "swap.h"
 
 #define BOOTLOADER_VERSION "1.0"
@@ -13,7 +14,11 @@ int main(void) {
         BOOT_IMAGES > 1 ? "s" : "");
     if (HARDWARE_ROLLBACK)
         counter_check_room();
+    if (SERIAL_RECOVERY && recovery_asked())
+        recovery_run("asked for");
     const uint32_t vector_table = boot();
+    if (SERIAL_RECOVERY && !vector_table)
+        recovery_run("no bootable image");
     if (!vector_table)
         stop("no bootable image");
     say("image 0 starts at 0x%x", vector_table);

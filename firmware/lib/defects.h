@@ -198,6 +198,16 @@
 #define DEFECT_scratch_of_any_image 0
 #endif
 
+/* bootloader: recovery takes each piece of an upload for the next one, whatever its offset */
+#ifndef DEFECT_recovery_offset_ignored
+#define DEFECT_recovery_offset_ignored 0
+#endif
+
+/* bootloader: a reset that has asked for recovery asks for it at each boot that follows, too */
+#ifndef DEFECT_recovery_mark_kept
+#define DEFECT_recovery_mark_kept 0
+#endif
+
 /* application: reports success for an update that it did not carry out */
 #ifndef DEFECT_false_success
 #define DEFECT_false_success 0

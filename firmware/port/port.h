@@ -18,7 +18,10 @@ enum port_reset_cause {
     PORT_RESET_OTHER = 1 << 4,
 };
 
-/* Clocks and the console UART (CONSOLE_BAUD). With `receive`, bytes are collected by interrupt. */
+/*
+ * Clocks and the console UART (CONSOLE_BAUD). With `receive`, bytes are collected by interrupt; a boot
+ * loader with serial recovery asks for that in a second call.
+ */
 void port_init(bool receive);
 
 /* Send bytes on the console UART; returns when the UART has taken all of them. */
@@ -53,6 +56,12 @@ void port_watchdog_feed(void);
 uint32_t port_reset_cause(void);
 
 __attribute__((noreturn)) void port_reset(void);
+
+/* Leave a mark for the boot loader that outlives a reset, but not the power; false if the port has no place for it. */
+bool port_ask_recovery(void);
+
+/* Whether it is there; looking removes it. */
+bool port_recovery_asked(void);
 
 /* Start the image whose vector table lies at this address; interrupts are off and as after reset. */
 __attribute__((noreturn)) void port_start_image(uint32_t vector_table);

@@ -46,7 +46,7 @@ KNOWN_CAPABILITIES: Final = frozenset(
         "power",
         "flash-journal",
     }
-    | {"downgrade-prevention", "rollback-protection"}
+    | {"downgrade-prevention", "rollback-protection", "serial-recovery"}
 )
 
 
@@ -284,7 +284,7 @@ class Board:
         * ``updates`` if they can travel over a protocol
         * protocols for updates (``lwm2m``, ``smp``) and on serial ports (``console``, ``slipmux``)
         * ``emulator``; ``signing`` if there is a private key
-        * ``downgrade-prevention`` and ``rollback-protection`` as MCUboot is built
+        * ``downgrade-prevention`` and ``rollback-protection`` as MCUboot is built; ``serial-recovery``
         """
         mcuboot, mode = self.mcuboot, self.mcuboot.swap_mode
         found = {mode.value, *self.protocols}
@@ -302,6 +302,7 @@ class Board:
             ("signing", self.signing_key is not None),
             ("downgrade-prevention", mcuboot.downgrade_prevention != "none"),
             ("rollback-protection", mcuboot.rollback_protection),
+            ("serial-recovery", mcuboot.serial_recovery),
         ):
             if present:
                 found.add(name)

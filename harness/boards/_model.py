@@ -89,6 +89,8 @@ class Mcuboot(Section):
     downgrade_prevention: Annotated[DowngradePrevention, Field(strict=False)] = DowngradePrevention.NONE
     rollback_protection: bool = False
     """Hardware rollback protection: security counters are required and stored."""
+    serial_recovery: bool = False
+    """The boot loader takes images over SMP on the console when there is nothing to boot (MCUBOOT_SERIAL)."""
     validate_primary: bool = True
     """The primary is validated at every boot (MCUBOOT_VALIDATE_PRIMARY_SLOT)."""
 

@@ -85,6 +85,7 @@ def firmware_layout(board: Board) -> FirmwareLayout:
         console_baud=console.baud if console else 115200,
         downgrade_prevention=board.mcuboot.downgrade_prevention,
         rollback_protection=board.mcuboot.rollback_protection,
+        serial_recovery=board.mcuboot.serial_recovery,
     )
 
 

@@ -56,6 +56,7 @@ class FirmwareLayout:
     watchdog_ms: int = 1000
     downgrade_prevention: DowngradePrevention = DowngradePrevention.NONE
     rollback_protection: bool = False
+    serial_recovery: bool = False
 
     def header(self) -> str:
         """Text of `board_config.h`."""
@@ -99,6 +100,8 @@ class FirmwareLayout:
             yield "BOOT_DOWNGRADE_COUNTER"
         if self.rollback_protection:
             yield "BOOT_HARDWARE_ROLLBACK"
+        if self.serial_recovery:
+            yield "BOOT_SERIAL_RECOVERY"
 
 
 def _in_pairs(items: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -102,13 +102,14 @@ def _program(
 
 def bootloader_program(layout: FirmwareLayout, *, options: Mapping[str, int] | None = None) -> Program:
     """The bootloader. ``options`` are further C defines, such as ``DEFECT_name``."""
+    recovery = sorted((sources_folder() / "bootloader" / "recovery").glob("*.c"))
     return _program(
         "bootloader",
         layout,
         "bootloader",
         layout.bootloader,
         options or {},
-        (monocypher_folder() / "monocypher.c",),
+        (*(recovery if layout.serial_recovery else ()), monocypher_folder() / "monocypher.c"),
     )
 
 

@@ -90,7 +90,7 @@ void native_open_link(void) {
         open_smp();
 }
 
-void link_send_smp(const uint8_t *message, size_t size) {
+void smp_send(const uint8_t *message, size_t size) {
     while (sendto(smp, message, size, 0, (struct sockaddr *)&smp_client, smp_client_size) < 0 && errno == EINTR) {}
 }
 

@@ -61,6 +61,8 @@ void platform_restart(void) {
     native_fail("cannot start %s again", arguments[0]);
 }
 
+bool platform_ask_recovery(void) { return false; }
+
 /* There is no core whose faults could be seen, and no watchdog. */
 void fault_hang(void) { native_fail("the application hangs"); }
 

@@ -7,6 +7,7 @@
 #define REG(address) (*(volatile uint32_t *)(address))
 
 #define POWER_RESETREAS REG(0x40000400)
+#define POWER_GPREGRET REG(0x4000051C)
 #define CLOCK_HFCLKSTART REG(0x40000000)
 #define CLOCK_HFCLKSTARTED REG(0x40000100)
 #define CLOCK_LFCLKSTART REG(0x40000008)
@@ -71,7 +72,7 @@
 #define SCB_AIRCR REG(0xE000ED0C)
 
 enum { PIN_TXD = 6, PIN_RXD = 8 };                  /* P0.06 and P0.08 go to the kit's USB serial port */
-enum { CYCLES_PER_MILLISECOND = 64000, LF_HZ = 32768 };
+enum { CYCLES_PER_MILLISECOND = 64000, LF_HZ = 32768, MARK = 1 };
 enum { PART = 128, PARTS = 32, RING = PART * PARTS }; /* the receiver fills one part after the other */
 enum { TRANSMIT_CHUNK = 256 };                        /* EasyDMA reads RAM only: everything is copied first */
 
@@ -127,6 +128,9 @@ void port_init(bool receive) {
     CLOCK_HFCLKSTARTED = 0;
     CLOCK_HFCLKSTART = 1;
     while (!CLOCK_HFCLKSTARTED) {}
+#if BOOT_SERIAL_RECOVERY
+    UARTE_ENABLE = 0; /* it may be on */
+#endif
     UARTE_PSEL_TXD = PIN_TXD;
     UARTE_PSEL_RXD = PIN_RXD;
     UARTE_BAUDRATE = baud_register(CONSOLE_BAUD);
@@ -245,6 +249,18 @@ void port_reset(void) {
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = 0x05FA0004u;
     for (;;) {}
+}
+
+/* The value that Zephyr's retention writes for a boot into the boot loader. */
+bool port_ask_recovery(void) {
+    POWER_GPREGRET = MARK;
+    return true;
+}
+
+bool port_recovery_asked(void) {
+    const bool asked = POWER_GPREGRET == MARK;
+    POWER_GPREGRET = 0;
+    return asked;
 }
 
 void port_start_image(uint32_t vector_table) {

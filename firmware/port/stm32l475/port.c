@@ -178,6 +178,9 @@ void port_init(bool receive) {
     RCC_APB2ENR |= RCC_APB2ENR_USART1;
     (void)RCC_APB2ENR; /* a clock needs two cycles to get there (RM0351 6.2.17) */
     connect_pins();
+#if BOOT_SERIAL_RECOVERY
+    USART1_CR1 = 0; /* it may be on, and takes no rate then */
+#endif
     USART1_BRR = (HCLK + CONSOLE_BAUD / 2) / CONSOLE_BAUD;
     if (!receive) {
         USART1_CR1 = USART_CR1_UE | USART_CR1_TE;
@@ -307,6 +310,10 @@ void port_reset(void) {
     SCB_AIRCR = 0x05FA0004u;
     for (;;) {}
 }
+
+bool port_ask_recovery(void) { return false; }
+
+bool port_recovery_asked(void) { return false; }
 
 void port_start_image(uint32_t vector_table) {
     RCC_APB2RSTR = RCC_APB2ENR_USART1;

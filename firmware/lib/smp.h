@@ -3,7 +3,6 @@
 #define SMP_H
 
 #include "cbor.h"
-#include "config.h"
 
 /* Results that every group knows (MGMT_ERR of the specification). */
 enum smp_result {
@@ -19,6 +18,9 @@ enum smp_result {
 /* Results of a group of its own (IMG_MGMT_ERR for images) are told from these by this bit. */
 enum { SMP_OF_GROUP = 0x100, SMP_GROUP_IMAGES = 1, SMP_READ = 0, SMP_WRITE = 2 };
 
+/* "boot_mode" of a reset. */
+enum { SMP_BOOT_NORMAL = 0, SMP_BOOT_RECOVERY = 1 };
+
 struct smp_answer {
     struct cbor_writer body;
     unsigned pairs;
@@ -33,11 +35,19 @@ bool smp_number(const struct cbor_map *request, const char *key, uint32_t *numbe
 bool smp_flag(const struct cbor_map *request, const char *key, bool *flag);
 bool smp_bytes(const struct cbor_map *request, const char *key, const uint8_t **data, size_t *size);
 
-/* Take one message, and answer it with link_send_smp(). */
+/* Take one message, and answer it with smp_send(). */
 void smp_receive(const uint8_t *message, size_t size);
+
+/* What the program has to provide: */
 
 /* The group of images. */
 unsigned smp_image(unsigned op, unsigned command, const struct cbor_map *request, struct smp_answer *answer);
+
+/* Restart once this was answered, into the boot loader's serial recovery if that is wanted. */
+unsigned smp_restart(bool into_recovery);
+
+/* Send one message to whoever asked last. */
+void smp_send(const uint8_t *message, size_t size);
 
 struct smp_counts {
     uint32_t requests, malformed, refused;

@@ -7,7 +7,9 @@
 #define SMP_FRAME_H
 
 #include "base64.h"
-#include "config.h"
+
+/* A message with its size and checksum. */
+enum { SMP_BUFFER = 2048 };
 
 enum smp_frame_event {
     SMP_FRAME_OTHER,   /* the byte is none of ours */

@@ -2,8 +2,7 @@
 #include "smp.h"
 
 #include "bytes.h"
-#include "platform.h"
-#include "restart.h"
+#include "smp_frame.h"
 
 enum { HEADER_SIZE = 8, OP_BITS = 7, ANSWER = 1, VERSION_SHIFT = 3, VERSION_BITS = 3, VERSION_2 = 1 };
 enum { GROUP_OS = 0, OS_ECHO = 0, OS_RESET = 5, OS_PARAMETERS = 6, UNKNOWN = 1, CHECKSUM_AND_SIZE = 4 };
@@ -59,8 +58,10 @@ static unsigned os(unsigned op, unsigned command, const struct cbor_map *request
     if (command == OS_ECHO && op == SMP_WRITE)
         return echo(request, answer);
     if (command == OS_RESET && op == SMP_WRITE) {
-        restart_soon();
-        return SMP_OK;
+        uint32_t mode = SMP_BOOT_NORMAL;
+        if (!smp_number(request, "boot_mode", &mode) || mode > SMP_BOOT_RECOVERY)
+            return SMP_INVALID;
+        return smp_restart(mode == SMP_BOOT_RECOVERY);
     }
     if (command == OS_PARAMETERS && op == SMP_READ) {
         smp_answer_key(answer, "buf_size");
@@ -131,5 +132,5 @@ void smp_receive(const uint8_t *message, size_t size) {
     answer_message[1] = 0;
     answer_message[2] = (uint8_t)(answer.body.size >> 8);
     answer_message[3] = (uint8_t)answer.body.size;
-    link_send_smp(answer_message, HEADER_SIZE + answer.body.size);
+    smp_send(answer_message, HEADER_SIZE + answer.body.size);
 }
