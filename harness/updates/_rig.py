@@ -19,7 +19,7 @@ from ..protocols import (
     UpdatableComponent,
 )
 from ..protocols.smp import SmpClient
-from ._boot import Restart, describe_core, wait_application, wait_parked
+from ._boot import Restart, describe_core, running_slot, wait_application, wait_parked
 from ._delivery import Delivery, Transfer
 from ._images import ImageFactory, SignedImage
 from ._over_lwm2m import Lwm2mDelivery
@@ -106,6 +106,15 @@ class UpdateRig:
     def smp(self) -> SmpClient:
         """The SMP client on the device's serial line. Raises `CapabilityMissing`."""
         self._require("smp")
+        return self._smp.client
+
+    @property
+    def recovery(self) -> SmpClient:
+        """The SMP client for the boot loader's serial recovery: uploads go into primary slots.
+
+        Raises `CapabilityMissing`.
+        """
+        self.device.require("serial-recovery")
         return self._smp.client
 
     @property
@@ -232,6 +241,34 @@ class UpdateRig:
                 f"the application did not come back\n{error}\n{self._core()}\n\n"
                 f"{self.evidence(flash, verdicts=offered)}"
             ) from None
+
+    def wait_recovery(self, *, deadline: float | Deadline | None = None) -> None:
+        """Wait until the boot loader's serial recovery answers. Raises `VerdictError` if it does not come."""
+        self.device.require("serial-recovery")
+        try:
+            self._smp.wait_up(self._boot_limit(deadline))
+        except DeadlineExceeded as error:
+            found = f"{error}\n{self._core()}"
+        else:
+            slot = running_slot(self.device)
+            if slot is None:
+                return
+            found = f"the program in the slot at {slot:#x} runs, and answers"
+        raise VerdictError(f"the boot loader's serial recovery did not come\n{found}\n\n{self.evidence()}")
+
+    def leave_recovery(self) -> None:
+        """Ask whoever answers over SMP for a reset; then `wait_boot` or `wait_recovery`."""
+        self._ask_reset(into_recovery=False)
+
+    def enter_recovery(self) -> None:
+        """Ask whoever answers over SMP for a reset into serial recovery, and wait for that."""
+        self._ask_reset(into_recovery=True)
+        self.wait_recovery()
+
+    def _ask_reset(self, *, into_recovery: bool) -> None:
+        for each in {self._smp, *self._deliveries}:
+            each.watch(by_firmware=True)
+        self.recovery.reset(recovery=into_recovery)
 
     @property
     def _awaited(self) -> list[Delivery]:

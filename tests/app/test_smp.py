@@ -33,6 +33,10 @@ def peer(device: Bench) -> Peer:
 def test_group_os(peer: Peer):
     assert peer.ask(WRITE, OS, ECHO, d="hällo") == {"r": "hällo"}
     assert peer.ask(READ, OS, PARAMETERS) == {"buf_size": 2048, "buf_count": 1}
+    assert peer.ask(WRITE, OS, RESET, boot_mode=2) == {"rc": INVALID}
+    assert peer.ask(WRITE, OS, RESET, boot_mode=1) == {"rc": NOT_SUPPORTED}, (
+        "this boot loader has no recovery"
+    )
     assert peer.ask(WRITE, OS, RESET) == {}
     seen = len(peer.device.registrations)
     peer.device.until(lambda: len(peer.device.registrations) > seen, 20_000)

@@ -199,7 +199,9 @@ CAPABILITIES = [
     ("carries: [console, slipmux]", "carries: [console]", "console -slipmux"),
     ("max_sectors: 64", "max_sectors: 64\n  downgrade_prevention: version", "downgrade-prevention"),
     ("max_sectors: 64", "max_sectors: 64\n  rollback_protection: true", "rollback-protection"),
+    ("max_sectors: 64", "max_sectors: 64\n  serial_recovery: true", "serial-recovery"),
     ("name: example", "name: plain", "-move -three-images -downgrade-prevention -rollback-protection"),
+    ("name: example", "name: plain", "-serial-recovery"),
 ]
 
 

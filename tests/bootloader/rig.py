@@ -57,6 +57,7 @@ class Board:
     max_align: int = 8
     max_sectors: int = 8
     options: tuple[tuple[str, int], ...] = ()
+    recovery: bool = False
 
     def planted(self, *defects: str) -> Board:
         """The same build with planted defects."""
@@ -113,6 +114,7 @@ class Board:
                 public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             ).digest(),
             console_baud=1_000_000,
+            serial_recovery=self.recovery,
         )
 
     def compile(self) -> Elf:
@@ -197,20 +199,23 @@ class Rig:
         machine.start_journal()
         began = machine.hot.instructions
         machine.power_on()
-        stop = machine.run(PATIENCE, sleep_until=0)
-        slots = [area for pair in board.areas for area in pair]
+        started = self.rest(board)
         operations = machine.stop_journal()
         _assert_in_bounds(board, operations)
         return Boot(
             flash=bytes(machine.flash.view[: board.end]),
-            started=next(
-                (area.address for area in slots if area.address <= stop.pc < area.address + area.size), None
-            ),
+            started=started,
             console=console.decode(),
             operations=operations,
             findings=[str(diagnostic) for diagnostic in machine.diagnostics],
             instructions=machine.hot.instructions - began,
         )
+
+    def rest(self, board: Board) -> int | None:
+        """Run until nothing more happens; the address of the slot whose image runs then."""
+        pc = self.machine.run(PATIENCE, sleep_until=0).pc
+        slots = [area for pair in board.areas for area in pair]
+        return next((area.address for area in slots if area.address <= pc < area.address + area.size), None)
 
 
 def _assert_in_bounds(board: Board, operations: Iterable[Operation]) -> None:

@@ -14,6 +14,7 @@ from harness.mcuboot import SwapMode
 
 from . import test_direct_xip as xip
 from . import test_power as power
+from . import test_recovery as recovery
 from . import test_requests as requests
 from . import test_swap as swap
 from . import test_validation as validation
@@ -90,6 +91,8 @@ FOUND_BY: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
         {"kind": power.TEST},
     ),
     "scratch_of_any_image": (versions.test_scratch_of_the_other_image, {}),
+    "recovery_offset_ignored": (recovery.test_piece_at_another_offset_is_not_taken, {}),
+    "recovery_mark_kept": (recovery.test_reset_that_asks_for_recovery_gets_it_once, {}),
 }
 
 

@@ -161,7 +161,9 @@ def test_every_capability_is_described() -> None:
     modes = {mode.value for mode in SwapMode}
     boards = [find_board(name) for name in shipped_boards()]
     boards += [
-        _changed(swap_mode=mode, rollback_protection=True, downgrade_prevention="version")
+        _changed(
+            swap_mode=mode, rollback_protection=True, serial_recovery=True, downgrade_prevention="version"
+        )
         for mode in SwapMode
     ]
     found = {name for board in boards for name in board.capabilities} | DeviceSettings().capabilities

@@ -154,7 +154,7 @@ def run_tests(tests: list[Block], folder: Folder) -> None:
         assert name not in names, f"{block}: another example is called {name}"
         (folder.path / name).write_text(f"# {block}\n{block.text}", encoding="utf-8")
         names.append(name)
-    options = "-p no:cacheprovider -q -rA --hil-board nrf52840dk --junitxml=examples.xml"
+    options = "-p no:cacheprovider -q -rA --hil-board nrf52840dk:serial_recovery=true --junitxml=examples.xml"
     found = folder.command(f"pytest {options} {' '.join(names)}")
     cases = list(ET.parse(folder.path / "examples.xml").iter("testcase"))
     bad = [case for case in cases for outcome in case if outcome.tag in {"failure", "error", "skipped"}]

@@ -28,7 +28,7 @@ def program(layout: FirmwareLayout, *, second: bool) -> Elf:
                 base,
                 name=f"{base.name}-check",
                 sources=[CHECK, *port],
-                defines={"SECOND": int(second), "NEXT": slot.address},
+                defines={"SECOND": int(second), "NEXT_PROGRAM": slot.address},
                 linker_symbols=base.linker_symbols | ({"FLASH_ORIGIN": slot.address} if second else {}),
             )
         )

@@ -23,6 +23,7 @@ class Found:
 
 _ROLLBACK = "nrf52840dk:rollback_protection=true"
 _IN_PLACE = "nrf52840dk:swap_mode=direct-xip-revert"
+_RECOVERY = "nrf52840dk:serial_recovery=true"
 _CHECKS = "does not check hash or signature"
 
 #: what power cuts bring to light is found by the sweep
@@ -54,6 +55,8 @@ BOOT_LOADER = {
     "tries_not_counted": Found("gets_one_try", "what was tried and not confirmed is given up", _IN_PLACE),
     "primary_preferred": Found("higher_version_runs and app", "with the higher version is used", _IN_PLACE),
     "load_address_ignored": Found("for_another_address", "names another address cannot run", _IN_PLACE),
+    "recovery_offset_ignored": Found("piece_at_another", "compares the offset of a piece", _RECOVERY),
+    "recovery_mark_kept": Found("hands_over_to_recovery", "removes the mark that it has found", _RECOVERY),
 }
 APPLICATION = {
     "false_success": Found("reports_a_failed_update", "reports an update that was not carried out"),

@@ -20,6 +20,7 @@ OTHER_BOARDS = {
         "downgrade_prevention=security_counter",
         "rollback_protection=true",
     ],
+    "test_recovery": ["serial_recovery=true"],
 }
 #: what runs for each component runs for the smaller one only; `harness verify` runs it all
 ONE_COMPONENT = "not dk-app and not revert-app and not xip-app"

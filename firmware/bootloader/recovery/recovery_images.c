@@ -141,7 +141,8 @@ static unsigned take(const struct cbor_map *request, struct smp_answer *answer) 
     const uint8_t *data = NULL;
     size_t size = 0;
     uint32_t offset = 0;
-    if (!smp_has(request, "off") || !smp_number(request, "off", &offset) || !smp_bytes(request, "data", &data, &size))
+    if (!smp_has(request, "off") || !smp_number(request, "off", &offset) || !smp_has(request, "data") ||
+        !smp_bytes(request, "data", &data, &size))
         return SMP_INVALID;
     const unsigned problem = offset == 0 ? begin(request) : SMP_OK;
     if (problem)

@@ -118,11 +118,14 @@ class SmpClient:
         found = self._ask(MCUMgrParametersRead(), "the parameters", deadline)
         return Parameters(found.buf_size, found.buf_count)
 
-    def reset(self, *, deadline: float | Deadline = _ANSWER_SECONDS) -> None:
-        """Restart the device. It answers first, and is away soon after."""
+    def reset(self, *, recovery: bool = False, deadline: float | Deadline = _ANSWER_SECONDS) -> None:
+        """Restart the device, with ``recovery`` into the serial recovery of its boot loader.
+
+        It answers first, and is away soon after.
+        """
         from smpclient.requests.os_management import ResetWrite
 
-        self._ask(ResetWrite(), "a reset", deadline)
+        self._ask(ResetWrite(boot_mode=1) if recovery else ResetWrite(), "a reset", deadline)
 
     # group image
 

@@ -80,7 +80,7 @@ static void command(int byte) {
     case 'R':
         port_reset();
     case 'J':
-        port_start_image(NEXT);
+        port_start_image(NEXT_PROGRAM);
     default:
         port_write(&echo, 1);
     }
