@@ -30,11 +30,12 @@ def read(text: str) -> LinkConditions | None:
 
 def _properties(rig: UpdateRig) -> Iterator[tuple[str, str]]:
     """What the link did, for JUnit."""
-    if rig.link_report is not None:
-        yield "hil.link", str(rig.link.conditions)
-        for line in rig.link_report.summary().splitlines():
+    for name, link in rig.bad_links.items():
+        prefix = "hil.link" if name == "lwm2m" else f"hil.link.{name}"
+        yield prefix, str(link.conditions)
+        for line in link.report.summary().splitlines():
             direction, _, counts = line.partition(": ")
-            yield f"hil.link.{direction.replace(' ', '_')}", counts
+            yield f"{prefix}.{direction.replace(' ', '_')}", counts
 
 
 @pytest.hookimpl(wrapper=True)
@@ -46,11 +47,11 @@ def pytest_runtest_makereport(
     if call.when == "teardown" and isinstance(rig, UpdateRig):
         item.user_properties.extend(_properties(rig))
     report = yield
-    if report.failed and isinstance(rig, UpdateRig) and rig.link_report is not None:
-        lines = str(rig.link_report).splitlines()
+    for name, link in rig.bad_links.items() if report.failed and isinstance(rig, UpdateRig) else ():
+        lines = str(link.report).splitlines()
         cut = [f"(the last {_LINES} of {len(lines)} lines)"] if len(lines) > _LINES else []
-        text = "\n".join([f"conditions: {rig.link.conditions}", *lines[:2], *cut, *lines[2:][-_LINES:]])
-        report.sections.append(("bad link", text))
+        text = "\n".join([f"conditions: {link.conditions}", *lines[:2], *cut, *lines[2:][-_LINES:]])
+        report.sections.append(("bad link" if name == "lwm2m" else f"bad link of {name}", text))
     if report.failed and isinstance(rig, UpdateRig) and rig.refused:
         report.sections.append(("refused by the LwM2M server", rig.refused))
     return report

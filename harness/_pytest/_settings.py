@@ -91,10 +91,6 @@ def read(config: pytest.Config) -> Settings:
     build_options = _numbers("build-option", pairs("build-option"))
     link = _link.read(text("link"))
     protocol = _protocol(text("protocol"), boards)
-    if link is not None and protocol not in {None, "lwm2m"}:
-        raise pytest.UsageError(
-            f"--hil-link: only the link of lwm2m can be bad, and this run uses {protocol}"
-        )
     boot_seconds = _between("boot-seconds", text("boot-seconds"), _BOOT_SECONDS, BOOT_SECONDS)
     if backend == "embedded":
         _check_emulated(boards)

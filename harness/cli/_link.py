@@ -17,7 +17,10 @@ _EXAMPLE = "loss=20%,duplication=5%,delay=50ms,jitter=20ms,seed=7"
 
 @click.command("link")
 @click.option(
-    "--server", required=True, metavar="URI", help="The server, such as coap://127.0.0.1:5683 or coaps://..."
+    "--server",
+    required=True,
+    metavar="URI",
+    help="The server, such as coap://127.0.0.1:5683 or coaps://...; of SMP the device, smp://192.0.2.7:1337.",
 )
 @click.option(
     "--listen",
@@ -36,7 +39,8 @@ _EXAMPLE = "loss=20%,duplication=5%,delay=50ms,jitter=20ms,seed=7"
 def command(server: str, listen: str, conditions: str, seconds: float | None, as_json: bool) -> None:
     """Relay UDP between devices and a server, and do to messages what the conditions say.
 
-    Devices are configured with the printed URI instead of the server's. Ctrl-C ends it and prints
+    Devices are configured with the printed URI instead of the server's; SMP clients go there instead of to
+    the device. Ctrl-C ends it and prints
     what was done to which message.
 
     \b

@@ -9,6 +9,7 @@ from typing import Final
 from .._deadline import Deadline
 from .._errors import CapabilityMissing, DeadlineExceeded, RequestError, VerdictError
 from ..devices import Device
+from ..protocols import BadFrameLink, LinkConditions
 from ..protocols.smp import SmpClient
 from ._delivery import Transfer
 from ._images import SignedImage
@@ -18,6 +19,7 @@ __all__ = ["SmpDelivery"]
 
 _POLL_SECONDS: Final = 0.01
 _SIGN_SECONDS: Final = 0.3
+_PATIENCE_ON_BAD_LINK: Final = 0.15
 
 
 class _Enough(Exception):  # noqa: N818  a way out, not an error
@@ -25,12 +27,16 @@ class _Enough(Exception):  # noqa: N818  a way out, not an error
 
 
 class SmpDelivery:
-    """A `Delivery`. A boot is known by the core's own reset flag, the application by its answers."""
+    """A `Delivery`. A boot is known by the core's own reset flag, the application by its answers.
+
+    With ``conditions`` there is a bad link between client and device.
+    """
 
     name = "smp"
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
+    def __init__(self, device: Device, conditions: LinkConditions | None = None) -> None:
+        self._device, self._conditions = device, conditions
+        self.bad_link: BadFrameLink | None = None
         self._client: SmpClient | None = None
         self._reset_expected = False
         self._downloaded: dict[str, SignedImage] = {}
@@ -39,14 +45,35 @@ class SmpDelivery:
     def client(self) -> SmpClient:
         """On the device's serial line."""
         if self._client is None:
-            self._client = SmpClient.on_line(self._device.smp_link)
+            if self._conditions is None:
+                self._client = SmpClient.on_line(self._device.smp_link)
+            else:
+                self._client = SmpClient.on_line(self.link, patience=_PATIENCE_ON_BAD_LINK)
         return self._client
+
+    @property
+    def link(self) -> BadFrameLink:
+        """See `UpdateRig.smp_link`."""
+        if self.bad_link is None:
+            if self._client is not None:
+                raise ValueError("ask for the link before the client is used")
+            self._conditions = self._conditions or LinkConditions()
+            self.bad_link = BadFrameLink(self._device.smp_link, self._conditions, protocol="smp")
+        return self.bad_link
+
+    @property
+    def _sign_seconds(self) -> float:
+        """What an echo may take before the next one: there and back, as slow as the link is."""
+        its = self.bad_link.conditions if self.bad_link is not None else LinkConditions()
+        return _SIGN_SECONDS + 2 * (its.delay + its.jitter + its.hold * (its.reordering > 0))
 
     def close(self) -> None:
         """End the client."""
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self.bad_link is not None:
+            self.bad_link.close()  # and is kept, for its report
 
     def forget(self) -> None:
         """The device has got other content, and is off."""
@@ -74,7 +101,7 @@ class SmpDelivery:
         self._reset_expected = False
         while True:
             try:
-                self.client.echo("up?", deadline=min(_SIGN_SECONDS, limit.remaining))
+                self.client.echo("up?", deadline=min(self._sign_seconds, limit.remaining))
             except DeadlineExceeded:
                 if limit.expired:
                     raise limit.exceeded("an answer over SMP", seen="none", where=self._device.name) from None

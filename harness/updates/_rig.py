@@ -13,7 +13,6 @@ from ..mcuboot import FlashReport, FlashView, diff_reports
 from ..protocols import (
     BadFrameLink,
     LinkConditions,
-    LinkReport,
     Lwm2mServer,
     Registration,
     UpdatableComponent,
@@ -42,8 +41,8 @@ class UpdateRig:
     last ones that were staged or downloaded as updates, both by component. Updates travel over
     ``protocol``, by default the first that the board file names; then the others of the board
     serve as well, else they are only asked what they say. With ``conditions`` there is a bad
-    link between LwM2M server and device. ``boot_seconds`` is what a boot may take, an update
-    and its way back included.
+    link between LwM2M server and device, and one between SMP client and device. ``boot_seconds``
+    is what a boot may take, an update and its way back included.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class UpdateRig:
             device.require(protocol)
         self._protocols = sorted(self.board.protocols, key=lambda name: name != protocol)
         self._lwm2m = Lwm2mDelivery(device, conditions)
-        self._smp = SmpDelivery(device)
+        self._smp = SmpDelivery(device, conditions if "smp" in device.board.protocols else None)
         self.installed: dict[str, SignedImage] = {}
         self.offered: dict[str, SignedImage] = {}
         self._before: FlashReport | None = None
@@ -121,16 +120,25 @@ class UpdateRig:
     def link(self) -> BadFrameLink:
         """The link between LwM2M server and device, to be made bad; perfect unless conditions were given.
 
-        Raises `CapabilityMissing` for a device without such a line, ValueError when the
-        server is in use without it already.
+        Where updates travel over SMP only it is `smp_link`. Raises `CapabilityMissing` for a device
+        without such a line, ValueError when the server is in use without it already.
         """
+        if "lwm2m" not in self.board.protocols or self._only == "smp":
+            return self.smp_link
         self._require("lwm2m")
         return self._lwm2m.link
 
     @property
-    def link_report(self) -> LinkReport | None:
-        """What the bad link has done, if there is one."""
-        return self._lwm2m.bad_link.report if self._lwm2m.bad_link is not None else None
+    def smp_link(self) -> BadFrameLink:
+        """The same between SMP client and device; what it does to messages is counted on its own."""
+        self._require("smp")
+        return self._smp.link
+
+    @property
+    def bad_links(self) -> dict[str, BadFrameLink]:
+        """The links that messages have met so far, by protocol, also after the end of the rig."""
+        found = ((each.name, each.bad_link) for each in (self._lwm2m, self._smp))
+        return {name: link for name, link in found if link is not None}
 
     @property
     def refused(self) -> str:

@@ -70,6 +70,7 @@ def test_ends_by_itself():
     ("arguments", "said"),
     [
         (["--server", "http://x"], "is no URI of a server"),
+        (["--server", "smp://"], "is no URI of a server or device"),
         (["--server", "coap://h", "--conditions", "lose=3"], "'lose' is nothing that a link does"),
         (["--server", "coap://h", "--listen", "nowhere"], "is not HOST:PORT"),
         (["--server", "coap://h", "--listen", "192.0.2.1:5683"], "cannot listen for devices"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 import pytest
 
-from harness._errors import DeadlineExceeded, PortError, RequestError
+from harness._errors import DeadlineExceeded, HarnessError, PortError, RequestError
 from harness.mcuboot import Image
-from harness.protocols import UpdateResult, UpdateState
+from harness.protocols import LinkConditions, UdpBadLink, UpdateResult, UpdateState
 from harness.protocols.smp import SmpClient
 from tests.app.bench import app_image, model_image
 
@@ -60,7 +61,7 @@ def test_update_of_both(rig, client):
 
 
 def test_interrupted_upload_goes_on(rig, client):
-    new = app_image("2.0.0", 60_000)
+    new = app_image("2.0.0", 30_000)
 
     class EnoughError(Exception):
         pass
@@ -92,3 +93,21 @@ def test_refusals_and_silence(rig, client):
     with pytest.raises((DeadlineExceeded, PortError), match=str(rig.client.smp_port)):
         client.echo("anybody?", deadline=0.1)
     rig.client.start()
+
+
+@pytest.mark.parametrize(
+    "conditions", ["loss=20%", "loss=60%,duplication=30%,reordering=30%", "corruption=30%,undetected=1"]
+)
+def test_a_bad_path_ends_in_a_verdict_and_the_next_upload_is_taken(rig, conditions):
+    port, app = rig.client.smp_port, app_image("2.0.0", 30_000)
+    with (
+        UdpBadLink(f"smp://127.0.0.1:{port}", LinkConditions.parse(f"{conditions},seed=7")) as link,
+        SmpClient.at(*link.address, patience=0.02) as client,
+    ):
+        with contextlib.suppress(HarnessError):  # or it gets through
+            client.upload(app, 0, deadline=1)
+            assert rig.holds(0, app, secondary=True)
+        assert link.report.harmed()
+        link.heal()
+        client.upload(model_image("3.0.0", 9000), 1)
+        assert rig.holds(1, model_image("3.0.0", 9000), secondary=True)

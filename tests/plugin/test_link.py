@@ -18,7 +18,8 @@ TEST = """
         hil_rig.install(hil_images.make("app", "1.0.0"), hil_images.make("model", "1.0.0"))
         hil_rig.boot()
         hil_rig.download(hil_images.make("model", "2.0.0"))
-        assert hil_rig.link_report is not None
+        assert hil_rig.bad_links["lwm2m"].report.harmed()
+        assert hil_rig.smp.echo("there?") == "there?"
 
     def test_fixture(hil_rig, hil_images, hil_link):
         hil_rig.install(hil_images.make("app", "1.0.0"), hil_images.make("model", "1.0.0"))
@@ -52,6 +53,8 @@ def test_updates_outlast_a_bad_link_and_reports_tell_of_it(run: Runner, pytester
     }
     assert properties[f"test_update[{BOARD}]", "hil.link"] == "loss=0.2,seed=4"
     assert " lost" in (properties[f"test_update[{BOARD}]", "hil.link.to_device"] or "")
+    assert properties[f"test_update[{BOARD}]", "hil.link.smp"] == "loss=0.2,seed=4"
+    assert "messages" in (properties[f"test_update[{BOARD}]", "hil.link.smp.to_device"] or "")
 
 
 @pytest.mark.parametrize(

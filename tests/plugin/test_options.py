@@ -51,10 +51,6 @@ SHOW = """
         ((*EMBEDDED, "--hil-speed", "nan"), ["--hil-speed: nan is not between 0.01 and 1000"]),
         ((*EMBEDDED, "--hil-speed=-1"), ["--hil-speed: -1 is not between"]),
         ((*EMBEDDED, "--hil-protocol", "ftp"), ["board nrf52840dk has no 'ftp', but lwm2m or smp"]),
-        (
-            (*EMBEDDED, "--hil-protocol", "smp", "--hil-link", "loss=1%"),
-            ["--hil-link: only the link of lwm2m can be bad"],
-        ),
         ((*EMBEDDED, "--hil-build-option", "DEFECT_x"), ["'DEFECT_x' is not NAME=VALUE"]),
         ((*EMBEDDED, "--hil-build-option", "DEFECT_x=yes"), ["DEFECT_x=yes: 'yes' is no number"]),
         ((*EMBEDDED, "--hil-build-option", "a b=1"), ["'a b' is no name of a C define"]),

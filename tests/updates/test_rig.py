@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import CapabilityMissing, DisagreementError, VerdictError
+from harness import CapabilityMissing, DeadlineExceeded, DisagreementError, VerdictError
 from harness.boards import find_board
 from harness.devices import Device, open_device
 from harness.firmware import Behaviour
+from harness.protocols.badlink import Direction, LinkConditions
 from harness.updates import ImageFactory, SignedImage, UpdateRig, Verdict
 
 from .._boards import BOARD
@@ -132,3 +133,24 @@ def test_component_without_secondary_slot_cannot_be_staged(rig: UpdateRig, old: 
     rig.board = type(rig.board)(rig.board.file, content, rig.board.public_key, rig.board.signing_key)
     with pytest.raises(CapabilityMissing, match="has no secondary slot for model"):
         rig.stage(rig.images.make("model", "2.0.0"))
+
+
+def test_smp_over_a_bad_line_ends_in_a_verdict_and_the_device_takes_the_next_upload(device: Device):
+    conditions = LinkConditions(loss=0.2, duplication=0.1, corruption=0.05, seed=28)
+    with UpdateRig(device, ImageFactory(device.board), protocol="smp", conditions=conditions) as rig:
+        rig.install(*(rig.images.make(part, "1.0.0") for part in rig.board.components))
+        rig.boot()
+        rig.download(rig.images.make("model", "2.0.0", size=12_000))
+        report = rig.link.report
+        for way in Direction:
+            assert report.count(way, "lost") > 0
+            assert report.count(way, "corrupted") > 0
+        assert any("image upload" in passage.message for passage in report.harmed())
+        rig.link.conditions = LinkConditions(loss=1.0)
+        with pytest.raises(DeadlineExceeded):
+            rig.download(rig.images.make("model", "3.0.0", size=12_000), deadline=0.5)
+        rig.link.heal()
+        new = rig.images.make("model", "4.0.0")
+        rig.download(new)
+        rig.update("model")
+        rig.expect({new: Verdict.CONFIRMED}, why="the line is good again")

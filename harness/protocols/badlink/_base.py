@@ -13,6 +13,7 @@ from harness.protocols._portal import LoopThread
 from harness.protocols.badlink._conditions import LinkConditions
 from harness.protocols.badlink._model import Direction, LinkModel
 from harness.protocols.badlink._report import LinkReport
+from harness.protocols.badlink._words import Protocol
 
 __all__ = ["BadLink"]
 
@@ -27,8 +28,8 @@ class BadLink:
     on the machine's load; when they arrive does, within a few milliseconds.
     """
 
-    def __init__(self, conditions: LinkConditions, *, checked: bool) -> None:
-        self.report = LinkReport()
+    def __init__(self, conditions: LinkConditions, *, checked: bool, protocol: Protocol) -> None:
+        self.report = LinkReport(protocol)
         self._model = LinkModel(conditions, checked=checked)
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class BadLink:
     def _pass(
         self, direction: Direction, wire: bytes, message: bytes, deliver: Callable[[bytes], object]
     ) -> None:
-        """Let a message meet its fate; ``wire`` is what is sent, ``message`` the CoAP message in it."""
+        """Let a message meet its fate; ``wire`` is what is sent, ``message`` what that carries."""
         now = self.now
         with self._lock:
             fate = self._model.fate(direction, wire, now)

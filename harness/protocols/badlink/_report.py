@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.protocols.badlink._model import Direction, Fate
+from harness.protocols.badlink._words import Protocol, in_words
 
 __all__ = ["LinkEvent", "LinkReport", "Passage"]
 
@@ -21,11 +22,12 @@ class Passage:
 
     fate: Fate
     data: bytes
+    protocol: Protocol = "coap"
 
     @property
     def message(self) -> str:
-        """The CoAP message in words, or its size if it is none."""
-        return _describe(self.data)
+        """The message in words, or its size if it is none."""
+        return in_words(self.protocol, self.data)
 
     @property
     def outcome(self) -> str:
@@ -51,7 +53,8 @@ class LinkEvent:
 class LinkReport:
     """All that happened on a link; thread safe. All messages are counted, the last 20,000 are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Protocol = "coap") -> None:
+        self.protocol: Final = protocol
         self._lock = threading.Lock()
         self._entries: deque[Passage | LinkEvent] = deque(maxlen=_KEPT)
         self._messages: Counter[Direction] = Counter()
@@ -61,7 +64,7 @@ class LinkReport:
     def add(self, fate: Fate, data: bytes) -> None:
         """Note what became of a message."""
         with self._lock:
-            self._entries.append(Passage(fate, data))
+            self._entries.append(Passage(fate, data, self.protocol))
             self._messages[fate.direction] += 1
             self._bytes[fate.direction] += len(data)
             for deed in fate.deeds:
@@ -136,15 +139,3 @@ def _json(entry: Passage | LinkEvent) -> dict[str, Any]:
 
 def _kind(deed: str) -> str:
     return deed.partition(" at bit ")[0].partition(",")[0]
-
-
-def _describe(data: bytes) -> str:
-    from aiocoap.message import Message
-
-    from harness.protocols._node import describe
-
-    try:
-        message = Message.decode(data)
-        return f"{describe(message)}, {len(data)} bytes"
-    except Exception:  # whatever is on the line: aiocoap's decoder raises errors of many kinds
-        return f"{len(data)} bytes that are no CoAP message"

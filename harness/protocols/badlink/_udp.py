@@ -16,15 +16,17 @@ from harness.protocols.badlink._model import Direction
 __all__ = ["UdpBadLink"]
 
 _Address = tuple[str, int]
-_COAP_PORTS: Final = {"coap": 5683, "coaps": 5684}
+_PORTS: Final = {"coap": 5683, "coaps": 5684, "smp": 1337}
 
 
 class UdpBadLink(BadLink):
     """Relays datagrams between devices and the server at ``server``, a URI such as ``coap://127.0.0.1:5683``.
 
+    With SMP the device is the one that is spoken to: for ``smp://192.0.2.7:1337`` a client talks to
+    ``address`` instead of the device.
     Devices talk to ``uri`` instead of the server. The server sees each of them at an address
     of its own, which changes with :meth:`move` as behind a router that forgets. It may be any
-    UDP traffic; only the report knows CoAP. ``host`` and ``port`` are where devices are
+    UDP traffic; only the report knows CoAP and SMP. ``host`` and ``port`` are where devices are
     awaited, port 0 takes a free one. Raises PortError when that is taken, ValueError for a
     URI that is none of these.
     """
@@ -38,7 +40,9 @@ class UdpBadLink(BadLink):
         port: int = 0,
     ) -> None:
         self._scheme, self._server = _address_of(server)
-        super().__init__(conditions or LinkConditions(), checked=True)
+        smp = self._scheme == "smp"
+        self._there, self._back = (Direction.TO_SERVER, Direction.TO_DEVICE)[:: -1 if smp else 1]
+        super().__init__(conditions or LinkConditions(), checked=True, protocol="smp" if smp else "coap")
         self._paths: dict[_Address, asyncio.DatagramTransport] = {}
         # Left open, though nothing that comes there is passed on: a port given back could become another's.
         self._left: list[asyncio.DatagramTransport] = []
@@ -99,7 +103,7 @@ class UdpBadLink(BadLink):
         self._paths.clear()
 
     def _from_device(self, data: bytes, device: _Address) -> None:
-        self._pass(Direction.TO_SERVER, data, data, lambda data: self._to_server(data, device))
+        self._pass(self._there, data, data, lambda data: self._to_server(data, device))
 
     def _to_server(self, data: bytes, device: _Address) -> None:
         if self._closing:
@@ -138,7 +142,7 @@ class UdpBadLink(BadLink):
             path.sendto(data)
 
     def _from_server(self, data: bytes, device: _Address) -> None:
-        self._pass(Direction.TO_DEVICE, data, data, lambda data: self._devices.sendto(data, device))
+        self._pass(self._back, data, data, lambda data: self._devices.sendto(data, device))
 
     def close(self) -> None:
         """Close all sockets; what is under way is lost."""
@@ -169,9 +173,11 @@ class _Receiver(asyncio.DatagramProtocol):
 def _address_of(uri: str) -> tuple[str, _Address]:
     parts = urlsplit(uri)
     try:
-        port = parts.port or _COAP_PORTS[parts.scheme]
+        port = parts.port or _PORTS[parts.scheme]
     except (KeyError, ValueError):
         port = 0
-    if not (parts.hostname and port and parts.scheme in _COAP_PORTS):
-        raise ValueError(f"{uri!r} is no URI of a server such as coap://127.0.0.1:5683")
+    if not (parts.hostname and port and parts.scheme in _PORTS):
+        raise ValueError(
+            f"{uri!r} is no URI of a server or device, such as coap://127.0.0.1:5683 or smp://192.0.2.7:1337"
+        )
     return parts.scheme, (parts.hostname, port)

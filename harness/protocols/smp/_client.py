@@ -13,7 +13,7 @@ from harness._deadline import Deadline
 from harness._errors import DeadlineExceeded, PortError, ProtocolError, RequestError
 from harness.protocols._portal import LoopThread
 from harness.protocols.links import FrameLink
-from harness.protocols.smp._transports import Datagrams, Patient, SharedLine, Transport
+from harness.protocols.smp._transports import PATIENCE, Datagrams, Patient, SharedLine, Transport
 
 if TYPE_CHECKING:
     from smpclient import SMPClient
@@ -68,26 +68,29 @@ class SmpClient:
     Each call is repeated until it is answered or its ``deadline`` (seconds) runs out. Raises
     `RequestError` for what the device refuses, ``code`` being the name of the error,
     `ProtocolError` for answers that make no sense, `DeadlineExceeded`, and `PortError` if the
-    line is gone.
+    line is gone. ``patience`` are the seconds before the first repetition; each further wait is twice
+    as long, up to four times.
     """
 
-    def __init__(self, transport: Transport, *, name: str, address: str = "") -> None:
+    def __init__(
+        self, transport: Transport, *, name: str, address: str = "", patience: float = PATIENCE
+    ) -> None:
         self.name: Final = name
-        self._line = Patient(transport)
+        self._line = Patient(transport, patience)
         self._address = address
         self._client: SMPClient | None = None
         self._sized = False
         self._thread = LoopThread()
 
     @classmethod
-    def on_line(cls, link: FrameLink) -> Self:
+    def on_line(cls, link: FrameLink, *, patience: float = PATIENCE) -> Self:
         """For a device on a serial line, which stays its owner's."""
-        return cls(SharedLine(link), name=link.name)
+        return cls(SharedLine(link), name=link.name, patience=patience)
 
     @classmethod
-    def at(cls, host: str, port: int = _UDP_PORT) -> Self:
+    def at(cls, host: str, port: int = _UDP_PORT, *, patience: float = PATIENCE) -> Self:
         """For a device on UDP; Zephyr listens on port 1337."""
-        return cls(Datagrams(port), name=f"udp://{host}:{port}", address=host)
+        return cls(Datagrams(port), name=f"udp://{host}:{port}", address=host, patience=patience)
 
     def __enter__(self) -> Self:
         return self

@@ -9,15 +9,17 @@ from typing import Final, Protocol
 
 from harness._errors import PortError
 from harness.protocols.links import FrameLink, Unsubscribe
+from harness.protocols.smp.lines import encode_message
 
-__all__ = ["Datagrams", "Patient", "SharedLine", "Transport"]
+__all__ = ["PATIENCE", "Datagrams", "Patient", "SharedLine", "Transport"]
 
 _UNKNOWN_BUFFER: Final = 256
 """Bytes of a message for a device that does not tell its buffer; Zephyr's default is 384."""
 _FRAMING: Final = 4
 """Size and CRC-16, which share a serial device's buffer with the message."""
 _HEADER: Final = 8
-_PATIENCE: Final = 3.0
+PATIENCE: Final = 3.0
+_MOST: Final = 4
 
 
 class Transport(Protocol):
@@ -70,9 +72,7 @@ class SharedLine:
 
     async def send(self, data: bytes) -> None:
         """Queue one message for the line."""
-        from smp.packet import encode
-
-        self._link.send(b"".join(encode(data)))
+        self._link.send(encode_message(data))
 
     async def receive(self) -> bytes:
         """The next message from the device."""
@@ -127,7 +127,7 @@ class Patient:
     that is sent here does harm when it arrives twice.
     """
 
-    def __init__(self, inner: Transport, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, inner: Transport, patience: float = PATIENCE) -> None:
         self._inner, self._patience = inner, patience
         self._buffer: int | None = None
         self.sent = self.strays = 0
@@ -159,7 +159,7 @@ class Patient:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     return await self._answer(data)
-            patience *= 2
+            patience = min(2 * patience, _MOST * self._patience)  # a deadline is not for waiting only
 
     async def _answer(self, request: bytes) -> bytes:
         while True:

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from harness.protocols.slipmux import FrameError, FrameErrorKind, Text
 
-__all__ = ["LineDecoder", "LineEvent", "SmpMessage"]
+__all__ = ["LineDecoder", "LineEvent", "SmpMessage", "encode_message"]
 
 _FIRST: Final = b"\x06\x09"
 _NEXT: Final = b"\x04\x14"
@@ -37,6 +37,13 @@ class SmpMessage:
     """An SMP message whose checksum was right, header included."""
 
     message: bytes
+
+
+def encode_message(message: bytes) -> bytes:
+    """The lines that carry a message."""
+    from smp.packet import encode
+
+    return b"".join(encode(message))
 
 
 LineEvent: TypeAlias = SmpMessage | Text | FrameError
