@@ -85,7 +85,7 @@ FIXTURES: Mapping[str, str] = {
     "hil_power_cuts": "Cuts power at every flash operation: a call gives `harness.sweep.Results`.",
     "hil_rig": "Installs, boots, updates and judges the device: a `harness.updates.UpdateRig`.",
     "hil_session_device": "The device, opened once for all tests of this process.",
-    "hil_smp": "The SMP client on the device's serial line: a `harness.protocols.smp.SmpClient`.",
+    "hil_smp": "The SMP client, on the device's serial line or UDP: a `harness.protocols.smp.SmpClient`.",
     "hil_slots": "Reads both slots of every image and explains them: a call gives a `FlashReport`.",
 }
 _NO_BOARD = (

@@ -13,7 +13,7 @@ from ..bench import Attendance, open_on_bench
 from ..boards import Board, Component, check_capability
 from ..devices import Console, Device, open_device
 from ..mcuboot import FlashReport
-from ..protocols import BadFrameLink, Lwm2mServer
+from ..protocols import BadFrameLink, Lwm2mServer, UdpBadLink
 from ..protocols.smp import SmpClient
 from ..renode import RenodeMissingError
 from ..updates import ImageFactory, UpdateRig
@@ -120,7 +120,7 @@ def hil_rig(
 
 
 @pytest.fixture
-def hil_link(hil_rig: UpdateRig) -> BadFrameLink:
+def hil_link(hil_rig: UpdateRig) -> BadFrameLink | UdpBadLink:
     """The link between server and device: a `harness.protocols.BadFrameLink`.
 
     Perfect unless --hil-link says otherwise; a test changes its ``conditions``.
@@ -164,7 +164,7 @@ def hil_lwm2m(hil_rig: UpdateRig) -> Lwm2mServer:
 
 @pytest.fixture
 def hil_smp(hil_rig: UpdateRig) -> SmpClient:
-    """The SMP client on the device's serial line: a `harness.protocols.smp.SmpClient`."""
+    """The SMP client, on the device's serial line or UDP: a `harness.protocols.smp.SmpClient`."""
     return hil_rig.smp
 
 

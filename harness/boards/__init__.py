@@ -17,6 +17,7 @@ from ._model import (
     Section,
     SerialPort,
     Signature,
+    SmpServer,
     Usb,
 )
 from ._problems import Problem
@@ -36,6 +37,7 @@ __all__ = [
     "Section",
     "SerialPort",
     "Signature",
+    "SmpServer",
     "Usb",
     "boards_folder",
     "check_board",

@@ -22,7 +22,7 @@ from harness.mcuboot import (
 )
 
 from ._load import Loaded, load_file, refusal
-from ._model import BoardFile, Component, Debug, Flash, Mcuboot, SerialPort
+from ._model import BoardFile, Component, Debug, Flash, Mcuboot, SerialPort, SmpServer
 from ._problems import Problem, nearest
 from ._variant import Changes
 
@@ -133,6 +133,11 @@ class Board:
     def protocols(self) -> tuple[str, ...]:
         """Protocols over which updates can travel."""
         return tuple(self.content.protocols)
+
+    @property
+    def smp(self) -> SmpServer | None:
+        """Where a device on hardware speaks SMP over UDP, if not on a serial port."""
+        return self.content.smp
 
     @property
     def renode(self) -> str | None:

@@ -6,9 +6,11 @@ everything else calls them by. Paths are relative to the board file.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from harness.mcuboot import DowngradePrevention, KeyType, SwapMode
 
@@ -127,6 +129,22 @@ class SerialPort(Section):
     """Protocols on this port; all can share it: slipmux has frames, SMP has marked lines."""
 
 
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9.-]+)?", value):
+        raise PydanticCustomError(
+            "host", "not a host", {"expected": "a name or an address, without scheme and port"}
+        )
+    return value
+
+
+class SmpServer(Section):
+    """Where the device speaks SMP over UDP."""
+
+    host: Annotated[Text, AfterValidator(_host)]
+    """Name or address of the device."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1337
+
+
 class BoardFile(Section):
     """A kind of hardware, and how MCUboot is built for it."""
 
@@ -140,6 +158,8 @@ class BoardFile(Section):
     serial: list[SerialPort] = []
     protocols: list[Literal["lwm2m", "smp"]] = []
     """Protocols over which updates can travel."""
+    smp: SmpServer | None = None
+    """On hardware SMP goes there, over UDP, and not over a serial port."""
     emulator: Name | None = None
     """Model of the built-in emulator that stands for this board."""
     renode: Name | None = None

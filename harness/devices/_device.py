@@ -137,6 +137,12 @@ class Device:
                 return self.ports[serial.role].smp
         raise CapabilityMissing("smp", board=self.board.name)
 
+    @property
+    def smp_address(self) -> tuple[str, int] | None:
+        """Host and UDP port where it speaks SMP; None if it does so on `smp_link`. Models have no network."""
+        server = self.board.smp if self.kind == "hardware" else None
+        return (server.host, server.port) if server is not None else None
+
     # flash
 
     def _areas(self, settings: BootSettings) -> Iterator[tuple[int, int]]:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Final
 
 from .._deadline import Deadline
-from .._errors import CapabilityMissing, DeadlineExceeded, RequestError, VerdictError
+from .._errors import CapabilityMissing, DeadlineExceeded, PortError, RequestError, VerdictError
 from ..devices import Device
-from ..protocols import BadFrameLink, LinkConditions
-from ..protocols.smp import SmpClient
+from ..protocols import BadFrameLink, LinkConditions, UdpBadLink
+from ..protocols.smp import PATIENCE, SmpClient
 from ._delivery import Transfer
 from ._images import SignedImage
 from ._told import ToldSlots
@@ -36,29 +36,48 @@ class SmpDelivery:
 
     def __init__(self, device: Device, conditions: LinkConditions | None = None) -> None:
         self._device, self._conditions = device, conditions
-        self.bad_link: BadFrameLink | None = None
+        self.bad_link: BadFrameLink | UdpBadLink | None = None
         self._client: SmpClient | None = None
+        self._line_client: SmpClient | None = None
         self._reset_expected = False
         self._downloaded: dict[str, SignedImage] = {}
 
     @property
     def client(self) -> SmpClient:
-        """On the device's serial line."""
+        """On the device's serial line, or over UDP if the board file names an address."""
         if self._client is None:
-            if self._conditions is None:
-                self._client = SmpClient.on_line(self._device.smp_link)
+            link = self.link if self._conditions is not None else None
+            patience = PATIENCE if link is None else _PATIENCE_ON_BAD_LINK
+            address = link.address if isinstance(link, UdpBadLink) else self._device.smp_address
+            if address is not None:
+                self._client = SmpClient.at(*address, patience=patience)
             else:
-                self._client = SmpClient.on_line(self.link, patience=_PATIENCE_ON_BAD_LINK)
+                line = link if isinstance(link, BadFrameLink) else self._device.smp_link
+                self._client = SmpClient.on_line(line, patience=patience)
         return self._client
 
     @property
-    def link(self) -> BadFrameLink:
+    def line_client(self) -> SmpClient:
+        """On the serial line: a boot loader has no network."""
+        if self._device.smp_address is None:
+            return self.client
+        if self._line_client is None:
+            self._line_client = SmpClient.on_line(self._device.smp_link)
+        return self._line_client
+
+    @property
+    def link(self) -> BadFrameLink | UdpBadLink:
         """See `UpdateRig.smp_link`."""
         if self.bad_link is None:
             if self._client is not None:
                 raise ValueError("ask for the link before the client is used")
             self._conditions = self._conditions or LinkConditions()
-            self.bad_link = BadFrameLink(self._device.smp_link, self._conditions, protocol="smp")
+            if (address := self._device.smp_address) is not None:
+                host, port = address
+                uri = f"smp://{f'[{host}]' if ':' in host else host}:{port}"
+                self.bad_link = UdpBadLink(uri, self._conditions)
+            else:
+                self.bad_link = BadFrameLink(self._device.smp_link, self._conditions, protocol="smp")
         return self.bad_link
 
     @property
@@ -72,6 +91,9 @@ class SmpDelivery:
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._line_client is not None:
+            self._line_client.close()
+            self._line_client = None
         if self.bad_link is not None:
             self.bad_link.close()  # and is kept, for its report
 
@@ -105,6 +127,10 @@ class SmpDelivery:
             except DeadlineExceeded:
                 if limit.expired:
                     raise limit.exceeded("an answer over SMP", seen="none", where=self._device.name) from None
+            except PortError:  # a host that is up before its application says so
+                if self._device.smp_address is None or limit.expired:
+                    raise
+                limit.pause(_POLL_SECONDS)
             else:
                 return
 

@@ -15,6 +15,7 @@ from ..protocols import (
     LinkConditions,
     Lwm2mServer,
     Registration,
+    UdpBadLink,
     UpdatableComponent,
 )
 from ..protocols.smp import SmpClient
@@ -103,7 +104,7 @@ class UpdateRig:
 
     @property
     def smp(self) -> SmpClient:
-        """The SMP client on the device's serial line. Raises `CapabilityMissing`."""
+        """The SMP client, on the device's serial line or UDP. Raises `CapabilityMissing`."""
         self._require("smp")
         return self._smp.client
 
@@ -114,10 +115,10 @@ class UpdateRig:
         Raises `CapabilityMissing`.
         """
         self.device.require("serial-recovery")
-        return self._smp.client
+        return self._smp.line_client
 
     @property
-    def link(self) -> BadFrameLink:
+    def link(self) -> BadFrameLink | UdpBadLink:
         """The link between LwM2M server and device, to be made bad; perfect unless conditions were given.
 
         Where updates travel over SMP only it is `smp_link`. Raises `CapabilityMissing` for a device
@@ -129,16 +130,16 @@ class UpdateRig:
         return self._lwm2m.link
 
     @property
-    def smp_link(self) -> BadFrameLink:
+    def smp_link(self) -> BadFrameLink | UdpBadLink:
         """The same between SMP client and device; what it does to messages is counted on its own."""
         self._require("smp")
         return self._smp.link
 
     @property
-    def bad_links(self) -> dict[str, BadFrameLink]:
+    def bad_links(self) -> dict[str, BadFrameLink | UdpBadLink]:
         """The links that messages have met so far, by protocol, also after the end of the rig."""
-        found = ((each.name, each.bad_link) for each in (self._lwm2m, self._smp))
-        return {name: link for name, link in found if link is not None}
+        links = {self._lwm2m.name: self._lwm2m.bad_link, self._smp.name: self._smp.bad_link}
+        return {name: link for name, link in links.items() if link is not None}
 
     @property
     def refused(self) -> str:

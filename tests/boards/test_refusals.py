@@ -45,6 +45,8 @@ CASES = [
     ("emulator: example", "emulator: example\nsoc: again", "soc: again", "soc", "key given twice, first in line 2", "'soc'", "", "remove one"),
     ("emulator: example", "emulator: !python/name:os.system x", "emulator", "emulator", "YAML tags are not used here", "'!python/name:os.system'", "", ""),
     ("emulator: example", "emulator: example\n[1]: 2", "[1]: 2", "", "keys are text", "'a list, a mapping or nothing'", "", ""),
+    ("emulator: example", "smp: {host: 'udp://192.0.2.7:1337'}", "smp: {", "smp.host", "not a host", "'udp://192.0.2.7:1337'", "without scheme and port", ""),
+    ("emulator: example", "smp: {host: board.lan, port: 0}", "smp: {", "smp.port", "too small", "0", "at least 1", ""),
     # sizes
     ("size: 0x20000", "size: 128kb", "size: 128kb", "flash.size", "not a size", "'128kb'", "4KiB, 4K or 1MiB", ""),
     ("size: 0x20000", "size: 5G", "size: 5G", "flash.size", "not a size", "'5G'", "1MiB", ""),

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from typing import Any
 
 import pytest
 
 from harness._errors import DeadlineExceeded, HarnessError, PortError, RequestError
+from harness.boards import Board, find_board
+from harness.devices import Device
+from harness.devices._power import CommandPower
 from harness.mcuboot import Image
 from harness.protocols import LinkConditions, UdpBadLink, UpdateResult, UpdateState
+from harness.protocols.badlink import Direction
 from harness.protocols.smp import SmpClient
+from harness.updates import ImageFactory, UpdateRig
 from tests.app.bench import app_image, model_image
 
+from .._boards import BOARD
 from .conftest import SECONDS
 
 
@@ -111,3 +118,18 @@ def test_a_bad_path_ends_in_a_verdict_and_the_next_upload_is_taken(rig, conditio
         link.heal()
         client.upload(model_image("3.0.0", 9000), 1)
         assert rig.holds(1, model_image("3.0.0", 9000), secondary=True)
+
+
+def test_a_board_file_names_the_address(rig):
+    address = {"host": "127.0.0.1", "port": rig.client.smp_port}
+    board = Board.load(find_board(BOARD).file, {("smp",): address, ("protocols",): ["smp"]})
+    nothing: Any = None  # SMP over UDP needs no probe and no port
+    power = CommandPower(["true"], ["true"])
+    device = Device(board, "hardware", nothing, power, {}, nothing, contextlib.ExitStack())
+    with UpdateRig(device, ImageFactory(board)) as made:
+        assert made.smp.echo("hello") == "hello"
+        assert not made.bad_links
+    with UpdateRig(device, ImageFactory(board), conditions=LinkConditions(duplication=1.0)) as made:
+        assert made.smp.echo("hello") == "hello"
+        assert made.link.report.count(Direction.TO_DEVICE, "duplicated") > 0
+    assert Device(board, "embedded", nothing, power, {}, nothing, contextlib.ExitStack()).smp_address is None

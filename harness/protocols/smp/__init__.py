@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ._client import ImageSlot, Parameters, SmpClient
+from ._transports import PATIENCE
 from .lines import LineDecoder, SmpMessage
 
-__all__ = ["ImageSlot", "LineDecoder", "Parameters", "SmpClient", "SmpMessage"]
+__all__ = ["PATIENCE", "ImageSlot", "LineDecoder", "Parameters", "SmpClient", "SmpMessage"]

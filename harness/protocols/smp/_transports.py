@@ -18,6 +18,7 @@ _UNKNOWN_BUFFER: Final = 256
 _FRAMING: Final = 4
 """Size and CRC-16, which share a serial device's buffer with the message."""
 _HEADER: Final = 8
+#: seconds before a request is repeated for the first time
 PATIENCE: Final = 3.0
 _MOST: Final = 4
 
