@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .._errors import SweepError
 from ..boards import find_board
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "file_json", type=click.Path(dir_okay=False, path_type=Path), help="Write the report."
 )
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit file.")
 def command(
     board: str,
     scenario: str,
@@ -50,6 +50,7 @@ def command(
     wait: float,
     boot_seconds: float,
     file_json: Path | None,
+    junit: Path | None,
 ) -> None:
     """Take power from a real device at random times of an update, and judge what comes of it.
 
@@ -58,7 +59,7 @@ def command(
     'harness sweep', which alone can cut inside flash operations. Exit code 1 if one does not hold.
     """
     from ..bench import Request, bench_path, open_on_bench, read_bench
-    from ..sweep import Options, cut_on_bench
+    from ..sweep import Options, cut_on_bench, write_bench_report
 
     definition = find_board(board)
     path = bench_path(file)
@@ -80,11 +81,7 @@ def command(
             progress=progress,
         )
     _say(report)
-    if file_json is not None:
-        try:
-            file_json.write_text(report.to_json(), encoding="utf-8")
-        except OSError as error:
-            raise SweepError("cannot be written", where=str(file_json), found=str(error)) from None
+    write_bench_report(report, {"json": file_json, "junit": junit})
     if report.failed:
         raise click.exceptions.Exit(1)
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._api import Results, Subject, prepare, sweep
+    from ._api import Results, Subject, prepare, sweep, write_bench_report
     from ._bench import cut_on_bench
     from ._bench_report import BenchReport
     from ._dask import DaskExecutor
@@ -47,6 +47,7 @@ __all__ = [
     "prepare",
     "schema_text",
     "sweep",
+    "write_bench_report",
 ]
 
 _HOMES = {

@@ -12,11 +12,12 @@ from .._errors import SweepError, VerdictError
 from ..boards import Board
 from ..emulator import OperationKind
 from ..mcuboot import FlashView
+from ._bench_report import BenchReport
 from ._download import record_download
 from ._dump import dump_setup
 from ._evidence import make_report
 from ._explore import AUTOMATIC, Plan
-from ._junit import junit_text
+from ._junit import bench_junit_text, junit_text
 from ._page import page_text
 from ._places import Places
 from ._record import record
@@ -26,7 +27,7 @@ from ._run import Progress, Sweep, SweepLog, run_sweep
 from ._scenarios import DOWNLOAD, SCENARIOS, Maker, Options, maker_for
 from ._workers import Executor, InlineExecutor, executor_for
 
-__all__ = ["Results", "Subject", "prepare", "sweep"]
+__all__ = ["Results", "Subject", "prepare", "sweep", "write_bench_report"]
 
 #: up to so many operations all pairs are tried, beyond them a sample of so many
 _SMALL: Final = 400
@@ -95,6 +96,23 @@ def _plan_for(recording: Recording, plan: Plan) -> Plan:
     return replace(plan, pairs=None if len(recording.operations) <= _SMALL else _SAMPLE)
 
 
+def write_bench_report(report: BenchReport, files: Mapping[str, Path | None]) -> None:
+    """Write what `cut_on_bench` gave to files by kind: ``json``, ``junit``. Raises `SweepError`."""
+    _write({"json": report.to_json, "junit": lambda: bench_junit_text(report)}, files)
+
+
+def _write(makers: Mapping[str, Callable[[], str]], files: Mapping[str, Path | None]) -> None:
+    for kind, file in files.items():
+        if file is None:
+            continue
+        try:
+            file.write_text(makers[kind](), encoding="utf-8")
+        except OSError as error:
+            raise SweepError(
+                "cannot be written", where=str(file), found=error.strerror or str(error)
+            ) from None
+
+
 class Results:
     """What came of a sweep. ``report`` costs a few seconds, as it looks at failures closely."""
 
@@ -112,20 +130,12 @@ class Results:
 
     def write(self, report: Report, files: Mapping[str, Path | None]) -> None:
         """Write the report to files by kind: ``json``, ``html``, ``junit``. Raises `SweepError`."""
-        makers: dict[str, Callable[[], str]] = {
+        makers = {
             "json": report.to_json,
             "html": lambda: page_text(report),
             "junit": lambda: junit_text(report, self._by_place()),
         }
-        for kind, file in files.items():
-            if file is None:
-                continue
-            try:
-                file.write_text(makers[kind](), encoding="utf-8")
-            except OSError as error:
-                raise SweepError(
-                    "cannot be written", where=str(file), found=error.strerror or str(error)
-                ) from None
+        _write(makers, files)
 
     def _by_place(self) -> Counter[str]:
         places = Places(self.subject.recording)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,7 +14,7 @@ from harness._deadline import Deadline
 from harness.boards import find_board
 from harness.devices import Device, DeviceSettings, SwitchedPower, open_device
 from harness.emulator import control
-from harness.sweep import BenchReport, Options, cut_on_bench
+from harness.sweep import BenchReport, Options, cut_on_bench, write_bench_report
 
 from .._boards import BOARD
 from ..devices.stand_ins import power_switch
@@ -88,13 +89,24 @@ def test_cuts_at_random_times_hold_and_are_told_as_what_they_are(device: Device)
     assert BenchReport.model_validate_json(report.to_json()) == report
 
 
-def test_planted_defect_is_found(device: Device) -> None:
+def test_planted_defect_is_found(device: Device, tmp_path: Path) -> None:
     options = Options(size=50_000, build=dict(FAST.build) | {"DEFECT_resumes_at_next_sector": 1})
     device.power.switch.operation = 20_000  # type: ignore[attr-defined]
     report = cut_on_bench(device, "permanent", cuts=1, options=options)
     assert report.failed == 1
     assert sum(failure.count for failure in report.failures) == report.failed
     assert all(failure.rules and failure.after and not failure.cuts for failure in report.failures)
+    write_bench_report(report, {"junit": tmp_path / "cuts.xml"})
+    suite = ElementTree.parse(tmp_path / "cuts.xml").getroot()[0]
+    told = {found.get("name"): found.get("value") for found in suite.iter("property")}
+    assert (told["failed"], told["method"], told["board"]) == ("1", "power", BOARD)
+    (case,) = suite.iter("testcase")
+    (failure,) = case
+    assert failure.get("message") == "; ".join(report.cuts[0].rules)
+    assert report.failures[0].after.splitlines()[0] in (failure.text or "")
+    assert "ms after it came" in (failure.text or "")
+    with pytest.raises(SweepError, match="cannot be written"):
+        write_bench_report(report, {"junit": tmp_path})
 
 
 def test_without_a_switch_the_core_is_stopped_and_reset() -> None:
@@ -137,6 +149,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
             str(bench),
             "--json",
             str(file),
+            "--junit",
+            str(tmp_path / "report.xml"),
         ]
         monkeypatch.setattr(sys, "argv", ["harness", "cuts", *arguments])
         with pytest.raises(SystemExit) as left:
@@ -147,3 +161,6 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "not to a flash operation" in printed
     report = json.loads(file.read_text())
     assert (report["kind"], report["points"], report["failed"]) == ("hardware", 1, 0)
+    suite = ElementTree.parse(tmp_path / "report.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "0")
+    assert [case.get("name") for case in suite.iter("testcase")] == ["cut 1"]
