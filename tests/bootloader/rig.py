@@ -199,23 +199,20 @@ class Rig:
         machine.start_journal()
         began = machine.hot.instructions
         machine.power_on()
-        started = self.rest(board)
+        stop = machine.run(PATIENCE, sleep_until=0)
+        slots = [area for pair in board.areas for area in pair]
         operations = machine.stop_journal()
         _assert_in_bounds(board, operations)
         return Boot(
             flash=bytes(machine.flash.view[: board.end]),
-            started=started,
+            started=next(
+                (area.address for area in slots if area.address <= stop.pc < area.address + area.size), None
+            ),
             console=console.decode(),
             operations=operations,
             findings=[str(diagnostic) for diagnostic in machine.diagnostics],
             instructions=machine.hot.instructions - began,
         )
-
-    def rest(self, board: Board) -> int | None:
-        """Run until nothing more happens; the address of the slot whose image runs then."""
-        pc = self.machine.run(PATIENCE, sleep_until=0).pc
-        slots = [area for pair in board.areas for area in pair]
-        return next((area.address for area in slots if area.address <= pc < area.address + area.size), None)
 
 
 def _assert_in_bounds(board: Board, operations: Iterable[Operation]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from smp.packet import encode
 
-from harness.emulator import Operation
-from harness.firmware import Region
+from harness.emulator import Machine, Operation
+from harness.firmware import Elf, Region, bootloader_program, compile_program
 from harness.mcuboot import Image as Parsed
 from harness.mcuboot import SwapMode
 from harness.protocols.smp.lines import LineDecoder, SmpMessage
 
-from .rig import SECTOR, Board, Flash, Image, board_for, fast_board, make_image, rig
+from . import test_write_once as write_once
+from .rig import PATIENCE, SECTOR, Board, Flash, Image, board_for, fast_board, make_image, rig
 
 READ, WRITE = 0, 2
 OS, IMAGES = 0, 1
@@ -40,7 +42,8 @@ NO_SLOT, BAD_SLOT, BAD_LENGTH, BAD_HASH, TOO_LARGE, OVERRUN = map(failed, (9, 14
 class Session:
     """A boot loader that has been switched on, and the other end of its line."""
 
-    board: Board
+    machine: Machine
+    areas: Sequence[tuple[Region, Region]]
     started: int | None = None
     console: bytearray = field(default_factory=bytearray)
 
@@ -48,11 +51,16 @@ class Session:
         self._numbers = itertools.count(7)
         self._lines = LineDecoder()
         self._answers: list[bytes] = []
-        self.machine = rig().machine
         self.machine.uarts[0].sink = self._hear
         self.machine.diagnostics.clear()
         self.machine.power_on()
-        self.started = rig().rest(self.board)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Run until nothing more happens, and note the slot whose image runs then."""
+        pc = self.machine.run(PATIENCE, sleep_until=0).pc
+        slots = [area for pair in self.areas for area in pair]
+        self.started = next((each.address for each in slots if 0 <= pc - each.address < each.size), None)
 
     def _hear(self, data: bytes) -> None:
         for event in self._lines.feed(data):
@@ -96,7 +104,7 @@ class Session:
 
     def reset(self, **body: Any) -> None:
         assert self.ask(WRITE, OS, RESET, **body) == {}
-        self.started = rig().rest(self.board)
+        self._rest()
 
     def area(self, area: Region) -> bytes:
         return bytes(self.machine.flash.view[area.address : area.address + area.size])
@@ -117,7 +125,7 @@ def switch_on(board: Board, flash: Flash | None = None) -> Session:
     content = flash or Flash(board)
     end = min(area.address for pair in board.areas for area in pair)
     rig().machine.program(end, bytes(content.data[end:]))
-    return Session(board)
+    return Session(rig().machine, board.areas)
 
 
 def filled(image: Image | bytes, area: Region) -> bytes:
@@ -272,12 +280,14 @@ def test_erase():
         for area in pair:
             whole.put(area.address, bytes([number]) * area.size)
     session = switch_on(board, whole)
+    session.piece(off=0, len=2000, data=bytes(1000))
     areas = [area for pair in board.areas for area in pair]
     for slot in (3, 0):
         rig().machine.start_journal()
         assert session.ask(WRITE, IMAGES, ERASE, slot=slot) == {}
         assert not written_outside(rig().machine.stop_journal(), areas[slot])
         assert set(session.area(areas[slot])) == {0xFF}
+    assert session.piece(off=1000, data=bytes(1000)) == {"off": 0}, "what was erased does not go on"
     assert set(session.area(areas[2])) == {1}
 
 
@@ -299,7 +309,7 @@ def test_power_lost_at_any_time_of_an_upload():
         rig().machine.cut_power_at(operation)
         with pytest.raises(AssertionError, match="no answer"):
             session.upload(new.data)
-        session = Session(ONE)
+        session = Session(rig().machine, ONE.areas)
         session.expect_recovery()
         session.upload(new.data)
         session.reset()
@@ -316,6 +326,24 @@ def test_reset_that_asks_for_recovery_gets_it_once():
     assert b"serial recovery: asked for" in session.console
     session.reset(boot_mode=0)
     assert session.started == primary.address
+
+
+def test_the_same_on_flash_that_takes_a_double_word_once():
+    layout = replace(write_once.layout(SwapMode.SCRATCH), serial_recovery=True)
+    pairs = [(part.primary, part.secondary) for part in layout.components]
+    primary = pairs[0][0]
+    machine = Machine(layout.soc)
+    machine.program(*Elf.read(compile_program(bootloader_program(layout))).binary())
+    machine.program(primary.address + 4096, b"old" * 8)
+    session = Session(machine, pairs)
+    session.expect_recovery()
+    new = make_image(primary, size=3001)
+    assert session.upload(new.data, step=333)["match"] is True
+    session.reset(boot_mode=1)
+    session.expect_recovery()
+    session.reset()
+    assert session.started == primary.address
+    assert not machine.diagnostics
 
 
 _NUMBERS = st.one_of(

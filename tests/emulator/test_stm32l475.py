@@ -15,6 +15,7 @@ from .conftest import Run
 
 Start = Callable[[str], Run]
 RCC_CSR = 0x40021094
+BKP0R = 0x40002850
 USART1_CR1 = 0x40013800
 OTHER_CASE = 4  # reset_causes: it sets up nothing
 MS = 4_000  # cycles, before the PLL is started
@@ -65,14 +66,28 @@ def test_backup_domain_outlives_resets_but_not_a_loss_of_power() -> None:
     machine = Machine("stm32l475")
     machine.power_on()
     machine.bus.write(0x40021090, 4, 1)
-    assert machine.bus.read(0x40021090, 4) == 0, "PWR_CR1.DBP guards it"
+    machine.bus.write(BKP0R, 4, 7)
+    assert machine.bus.read(0x40021090, 4) == machine.bus.read(BKP0R, 4) == 0, "PWR_CR1.DBP guards it"
     machine.bus.write(0x40021058, 4, 1 << 28)
     machine.bus.write(0x40007000, 4, 0x300)
     machine.bus.write(0x40021090, 4, 1)
+    machine.bus.write(BKP0R, 4, 7)
     machine.reset(ResetKind.PIN)
     assert machine.bus.read(0x40021090, 4) == 3, "LSEON and LSERDY"
+    assert machine.bus.read(BKP0R, 4) == 7
     machine.power_cycle()
-    assert machine.bus.read(0x40021090, 4) == 0
+    assert machine.bus.read(0x40021090, 4) == machine.bus.read(BKP0R, 4) == 0
+
+
+def test_backup_domain_reset_clears_its_registers() -> None:
+    machine = Machine("stm32l475")
+    machine.power_on()
+    machine.bus.write(0x40021058, 4, 1 << 28)
+    machine.bus.write(0x40007000, 4, 0x300)
+    machine.bus.write(BKP0R + 31 * 4, 4, 7)
+    assert machine.bus.read(BKP0R + 31 * 4, 4) == 7
+    machine.bus.write(0x40021090, 4, 1 << 16)
+    assert machine.bus.read(BKP0R + 31 * 4, 4) == 0
 
 
 def test_core_reset_by_the_debugger_leaves_devices_alone() -> None:

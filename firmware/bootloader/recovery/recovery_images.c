@@ -2,6 +2,7 @@
 #include "bytes.h"
 #include "defects.h"
 #include "image.h"
+#include "port.h"
 #include "sha256.h"
 #include "smp_images.h"
 #include "swap.h"
@@ -81,16 +82,17 @@ static unsigned read_state(struct smp_answer *answer) {
 
 /* Last sector first: what the trailer asks for is gone before the image is. */
 static void erase_slot(struct area area) {
-    for (uint32_t at = area.size; at; at -= SECTOR)
+    for (uint32_t at = area.size; at; at -= SECTOR) {
+        port_watchdog_feed();
         if (!flash_is_erased(flash_at(area, at - SECTOR), SECTOR))
             flash_erase(area, at - SECTOR, SECTOR);
+    }
 }
 
 static unsigned begin(const struct cbor_map *request) {
     uint32_t size = 0, number = 0;
     const uint8_t *sha = NULL;
     size_t sha_size = 0;
-    upload.size = 0;
     if (!smp_has(request, "len") || !smp_number(request, "len", &size) || !smp_number(request, "image", &number) ||
         !smp_bytes(request, "sha", &sha, &sha_size))
         return SMP_INVALID;
@@ -108,7 +110,8 @@ static unsigned begin(const struct cbor_map *request) {
     upload.size = size;
     upload.offset = 0;
     upload.sha_size = sha_size;
-    memcpy(upload.sha, sha, sha_size);
+    if (sha_size)
+        memcpy(upload.sha, sha, sha_size);
     return SMP_OK;
 }
 
@@ -128,10 +131,14 @@ static void add(const uint8_t *data, uint32_t size) {
 }
 
 static bool matches(void) {
+    const struct area area = slot_area(upload.image, PRIMARY);
     uint8_t found[SHA256_SIZE];
     struct sha256 hash;
     sha256_start(&hash);
-    sha256_add(&hash, flash_at(slot_area(upload.image, PRIMARY), 0), upload.size);
+    for (uint32_t at = 0; at < upload.size; at += SECTOR) {
+        port_watchdog_feed();
+        sha256_add(&hash, flash_at(area, at), upload.size - at < SECTOR ? upload.size - at : SECTOR);
+    }
     sha256_finish(&hash, found);
     return equal(found, upload.sha, upload.sha_size);
 }

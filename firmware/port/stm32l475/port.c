@@ -14,6 +14,7 @@
 #define RCC_APB2RSTR REG(0x40021040)
 #define RCC_AHB1RSTR REG(0x40021028)
 #define RCC_APB2ENR REG(0x40021060)
+#define RCC_APB1ENR1 REG(0x40021058)
 #define RCC_CSR REG(0x40021094)
 #define RCC_CR_HSION (1u << 8)
 #define RCC_CR_HSIRDY (1u << 10)
@@ -23,12 +24,17 @@
 #define RCC_AHB1ENR_DMA1 1u
 #define RCC_AHB2ENR_GPIOB (1u << 1)
 #define RCC_APB2ENR_USART1 (1u << 14)
+#define RCC_APB1ENR1_PWR (1u << 28)
 #define RCC_CSR_RMVF (1u << 23)
 #define RCC_CSR_PIN (1u << 26)
 #define RCC_CSR_BROWNOUT (1u << 27)
 #define RCC_CSR_SOFTWARE (1u << 28)
 #define RCC_CSR_WATCHDOGS (3u << 29)
 #define RCC_CSR_OTHERS (1u << 31 | 3u << 24)
+
+#define PWR_CR1 REG(0x40007000)
+#define PWR_CR1_DBP (1u << 8)
+#define RTC_BKP31R REG(0x400028CC)
 
 #define GPIOB_MODER REG(0x48000400)
 #define GPIOB_AFRL REG(0x48000420)
@@ -95,6 +101,7 @@
 #define SCB_AIRCR REG(0xE000ED0C)
 
 enum { HCLK = 80000000, CYCLES_PER_MILLISECOND = HCLK / 1000, WAIT_STATES = 4 };
+enum { MARK = 0x7EC0B007 };
 enum { PAGE = 0x800, RING = 4096 }; /* the ring holds what arrives while erasing a page stops the CPU for 22 ms */
 
 _Static_assert(FLASH_SECTOR_SIZE == PAGE, "flash is erased in pages of 2 KiB");
@@ -311,9 +318,27 @@ void port_reset(void) {
     for (;;) {}
 }
 
-bool port_ask_recovery(void) { return false; }
+static void set_mark(uint32_t value) {
+    RCC_APB1ENR1 |= RCC_APB1ENR1_PWR;
+    (void)RCC_APB1ENR1;
+    PWR_CR1 |= PWR_CR1_DBP;
+    while (!(PWR_CR1 & PWR_CR1_DBP)) {}
+    RTC_BKP31R = value;
+    PWR_CR1 &= ~PWR_CR1_DBP;
+}
 
-bool port_recovery_asked(void) { return false; }
+/* The last backup register: those who use some begin with the first. A battery keeps it, too. */
+bool port_ask_recovery(void) {
+    set_mark(MARK);
+    return true;
+}
+
+bool port_recovery_asked(void) {
+    const bool asked = RTC_BKP31R == MARK;
+    if (asked)
+        set_mark(0);
+    return asked;
+}
 
 void port_start_image(uint32_t vector_table) {
     RCC_APB2RSTR = RCC_APB2ENR_USART1;

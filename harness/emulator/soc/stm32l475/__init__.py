@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from ..._memory import Ram
 from .._model import Chip, Constant, Parts
-from ._clock import Pwr, Rcc
+from ._clock import BackupRegisters, Pwr, Rcc
 from ._dma import Dma
 from ._flash import FlashController
 from ._misc import Dbgmcu, Exti, Gpio, Rng, Syscfg
@@ -66,7 +66,8 @@ class Stm32l475:
     def build(self, chip: Chip, seed: int) -> Parts:
         """Fresh parts for one machine. Whoever has a clock comes before who depends on it."""
         pwr = Pwr(chip, 0x40007000)
-        rcc = Rcc(chip, 0x40021000, pwr)
+        backup = BackupRegisters(chip, 0x40002800, pwr)
+        rcc = Rcc(chip, 0x40021000, pwr, backup)
         rcc.gate(_APB1ENR1, 28, pwr)
         dma = {
             1: Dma(chip, 1, 0x40020000, (11, 12, 13, 14, 15, 16, 17)),
@@ -105,7 +106,7 @@ class Stm32l475:
                 (0x50000000, 0x61000),
             ],
             devices=[
-                *(pwr, rcc, *dma.values(), flash, *uarts, *ports.values(), rng, syscfg),
+                *(pwr, backup, rcc, *dma.values(), flash, *uarts, *ports.values(), rng, syscfg),
                 Exti(chip, 0x40010400),
                 Iwdg(chip, 0x40003000, rcc),
                 Dbgmcu(chip, 0xE0042000),

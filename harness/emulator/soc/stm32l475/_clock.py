@@ -1,4 +1,4 @@
-"""RCC and PWR: clocks, clock gates, reset causes (RM0351 chapters 6 and 5)."""
+"""RCC, PWR and backup registers: clocks, clock gates, reset causes (RM0351 chapters 6, 5, 38)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from ..._diagnostics import DiagnosticKind
 from ..._peripheral import Access, Peripheral, Register, ResetKind, System
 
-__all__ = ["LSI_HZ", "Pwr", "Rcc"]
+__all__ = ["LSI_HZ", "BackupRegisters", "Pwr", "Rcc"]
 
 LSI_HZ: Final = 32_000
 _LSE_HZ: Final = 32_768
@@ -77,9 +77,9 @@ class Rcc(Peripheral):
         Register(_CSR, "CSR", Access.ACTIVE, 0x600, on_write="_write_csr"),
     )
 
-    def __init__(self, system: System, base: int, pwr: Pwr) -> None:
+    def __init__(self, system: System, base: int, pwr: Pwr, backup: BackupRegisters) -> None:
         super().__init__(system, "RCC", base)
-        self._pwr = pwr
+        self._pwr, self._backup = pwr, backup
         self._gates: list[tuple[int, int, Peripheral]] = []
         self.changed: list[Callable[[int], None]] = []
         self.wait_states: Callable[[], int] = lambda: 4
@@ -204,6 +204,8 @@ class Rcc(Peripheral):
             self._complain(offset, "PWR_CR1.DBP does not allow it")
             return
         self.words[offset >> 2] = 0 if value >> 16 & 1 else value & ~2 | (value & 1) << 1
+        if value >> 16 & 1:
+            self._backup.reset(ResetKind.POWER_ON)
 
     def _write_csr(self, offset: int, value: int) -> None:
         flags = 0 if value & _REMOVE_FLAGS else self.words[offset >> 2] & _FLAGS
@@ -254,3 +256,26 @@ class Pwr(Peripheral):
     def backup_writable(self) -> bool:
         """CR1.DBP."""
         return bool(self.words[0] & 0x100)
+
+
+class BackupRegisters(Peripheral):
+    """The 32 words that the RTC keeps for programs. The clock itself is not there."""
+
+    SIZE = 0x400
+    REGISTERS = (Register(0x50, "BKPR", Access.ACTIVE, count=32, on_write="_write_word"),)
+
+    def __init__(self, system: System, base: int, pwr: Pwr) -> None:
+        self._pwr = pwr
+        super().__init__(system, "RTC", base)
+
+    def _write_word(self, offset: int, value: int) -> None:
+        if self._pwr.backup_writable:
+            self.words[offset >> 2] = value
+        else:
+            note = "PWR_CR1.DBP does not allow it"
+            self.system.report(DiagnosticKind.CLOCK_CONFLICT, self.base + offset, value, note)
+
+    def reset(self, kind: ResetKind) -> None:
+        """Lost without power only, or by RCC_BDCR.BDRST."""
+        if kind is ResetKind.POWER_ON:
+            super().reset(kind)
