@@ -245,6 +245,22 @@ def test_key_is_found_where_mcuboot_finds_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("chosen", "over_smp", "recovery"), [("", False, True), ("", True, True), ("&uart1", True, False)]
+)
+def test_serial_recovery_is_on_the_console(
+    tmp_path: Path, chosen: str, over_smp: bool, recovery: bool
+) -> None:
+    build = Sysbuild(mcumgr=chosen)
+    build.boot |= {"MCUBOOT_SERIAL": "y", "BOOT_SERIAL_UART": "y", "BOOT_SERIAL_NO_APPLICATION": "y"}
+    if over_smp:
+        build.application["MCUMGR_TRANSPORT_UART"] = "y"
+    board = loaded(build, tmp_path)
+    assert board.mcuboot.serial_recovery is recovery
+    assert board.protocols == ("smp",) * over_smp
+    assert board.serial[0].carries == (["console", "smp"] if recovery else ["console"])
+
+
+@pytest.mark.parametrize(
     ("chosen", "ports"),
     [
         ("", [("console", ["console", "smp"])]),

@@ -118,6 +118,7 @@ def _content(
     content["serial"] = _serial(build, origins, findings)
     if any("smp" in port["carries"] for port in content["serial"]):
         content["protocols"] = ["smp"]
+    _recovery(build, content, origins, findings)
     for path, value in changes.items():
         _put(content, path, value)
     _complete_key(content, target, changes)
@@ -236,6 +237,25 @@ def _serial(build: Build, origins: dict[str, str], findings: Findings) -> list[d
         else:
             ports.append({"role": "mcumgr", "baud": own.value, "carries": ["smp"]})
     return ports
+
+
+def _recovery(build: Build, content: dict[str, Any], origins: dict[str, str], findings: Findings) -> None:
+    """Serial recovery is on the console; a board has one port with SMP."""
+    console = next(iter(content["serial"]), None)
+    option = build.mcuboot.config.on("BOOT_SERIAL_NO_APPLICATION") if build.mcuboot else None
+    if option is None or "serial_recovery" not in content["mcuboot"]:
+        return
+    if console and "smp" in console["carries"]:
+        return
+    if console and "protocols" not in content:
+        console["carries"].append("smp")
+        return
+    del content["mcuboot"]["serial_recovery"], origins["mcuboot.serial_recovery"]
+    findings.note(
+        option,
+        "serial recovery is left out: it does not share the port that updates come over",
+        name="mcuboot.serial_recovery",
+    )
 
 
 def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

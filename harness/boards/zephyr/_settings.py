@@ -154,6 +154,8 @@ def boot_settings(build: Build, folder: Path, findings: Findings) -> tuple[dict[
         take("validate_primary", _flag(boot, "BOOT_VALIDATE_SLOT0"))
         take("rollback_protection", boot.on("MCUBOOT_HW_DOWNGRADE_PREVENTION"))
         take("downgrade_prevention", _downgrade(boot))
+        if boot.on("BOOT_SERIAL_UART"):
+            take("serial_recovery", boot.on("BOOT_SERIAL_NO_APPLICATION"))
         if not boot.on("BOOT_MAX_IMG_SECTORS_AUTO"):
             take("max_sectors", boot.number("BOOT_MAX_IMG_SECTORS"))
         hexfile = build.mcuboot.output("hex") if build.mcuboot else None
