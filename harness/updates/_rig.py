@@ -239,10 +239,10 @@ class UpdateRig:
         """
         limit = self._boot_limit(deadline)
         try:
-            if not self._deliveries:
-                wait_application(self.device, deadline=limit)
             for each in self._awaited:
                 each.wait_up(limit)
+            if not self._deliveries or "serial-recovery" in self.board.capabilities:  # that answers as well
+                wait_application(self.device, deadline=limit)
         except DeadlineExceeded as error:
             flash = self.device.flash()
             offered = judge(self.board, flash, self.installed, self.offered).values()
