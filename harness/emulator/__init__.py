@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._diagnostics import Diagnostic, DiagnosticKind
     from ._journal import Master, Operation, OperationKind
-    from ._machine import Machine, Snapshot, Stop, StopCause
+    from ._machine import Machine, Snapshot
     from ._peripheral import ResetKind
+    from ._stop import Stop, StopCause
     from ._tear import Tear, TearWord
     from .soc import soc_names
 
@@ -37,6 +38,8 @@ _HOMES = {
     "Operation": "_journal",
     "OperationKind": "_journal",
     "ResetKind": "_peripheral",
+    "Stop": "_stop",
+    "StopCause": "_stop",
     "Tear": "_tear",
     "TearWord": "_tear",
     "soc_names": "soc",

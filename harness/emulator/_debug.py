@@ -66,6 +66,7 @@ class CoreDebug:
 
     def __init__(self) -> None:
         self.target: DebugTarget | None = None
+        self.on_connect: Callable[[], None] = lambda: None
         self.control = self.data = self.catch = 0
         self.halted = False
         self.stepping = False
@@ -148,6 +149,8 @@ class CoreDebug:
             self.catch = value & 0x010007F1
 
     def _write_control(self, value: int) -> None:
+        if value & _C_DEBUGEN and not self.enabled:
+            self.on_connect()
         self.control = value
         if not value & _C_DEBUGEN:
             self.control = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
 from unicorn import arm_const
@@ -25,6 +24,7 @@ from ._memory import FlashArray
 from ._peripheral import Peripheral, ResetKind
 from ._reads import FlashReads
 from ._scs import SystemControlSpace
+from ._stop import Stop, StopCause
 from ._tear import Tear, TearWord
 from ._weak import WeakCells
 from .soc import soc_model
@@ -38,33 +38,11 @@ _MEDIA_FEATURES: Final = {0xF40: ("MVFR0", 0x10110021), 0xF44: ("MVFR1", 0x11000
 _HOPELESS: Final = 1000
 
 
-class StopCause(Enum):
-    """Why `Machine.run` came back."""
-
-    LIMIT = "the cycle limit was reached"
-    IDLE = "the CPU sleeps and nothing is due"
-    ASLEEP = "the CPU sleeps until the next event"
-    HALTED = "the debugger holds the core"
-    LOCKED_UP = "the core is locked up"
-    POWER_CUT = "power was cut at a flash operation"
-    POWER_OFF = "power is off"
-    ASKED = "the host asked"
-
-
 _CAUSES: Final = {
     Outcome.LIMIT: StopCause.LIMIT,
     Outcome.HALTED: StopCause.HALTED,
     Outcome.ASKED: StopCause.ASKED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Where a run ended. ``cycle`` and ``pc`` are the CPU's."""
-
-    cause: StopCause
-    cycle: int
-    pc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +106,7 @@ class Machine:
         self._alarms.connect(self.hot)
         self.bus.connect(self.hot, [*parts.regions, (0xE0000000, 0x100000)])
         self.debug = CoreDebug()
+        self.debug.on_connect = self._wake
         self._exceptions = Exceptions(self.hot, self.soc.IRQS, self.soc.PRIORITY_BITS)
         scs = SystemControlSpace(
             self,
@@ -193,6 +172,17 @@ class Machine:
         self.core.reset_requested = True
         self.hot.stop = 1
 
+    def switch_off(self) -> bool:
+        """Stop everything until a reset; False if a debugger keeps the chip on."""
+        if not self.debug.enabled:
+            self.ask()
+        return not self.debug.enabled
+
+    def _wake(self) -> None:
+        """A debugger connects, which ends deep sleep."""
+        if self._parts.is_off():
+            self.reset(ResetKind.WAKE)
+
     def read_memory(self, address: int, size: int) -> bytes:
         """DMA read; empty if the area is not all RAM."""
         return self.bus.read_ram(address, size) or b""
@@ -254,8 +244,9 @@ class Machine:
         if not self.powered:
             return
         self._pending_reset = None
-        if kind is ResetKind.POWER_ON:
+        if kind in {ResetKind.POWER_ON, ResetKind.WAKE} or self._parts.is_off():
             self._parts.ram.clear()
+        if kind is ResetKind.POWER_ON:
             self.debug.power_on()
         for device in (*self._core_devices, *self._parts.devices):
             device.reset(kind)
@@ -273,7 +264,9 @@ class Machine:
         """
         limit = NEVER if cycles is None else self.now + cycles
         while self.powered:
-            outcome = self.core.run(limit)
+            outcome = Outcome.ASKED if self._parts.is_off() else self.core.run(limit)
+            if self._parts.is_off() and outcome is not Outcome.CUT:
+                return self._stop(StopCause.SYSTEM_OFF)
             if outcome is Outcome.RESET:
                 self.reset(self._pending_reset or ResetKind.SOFT)
             elif outcome is Outcome.LOCKED_UP:
@@ -308,7 +301,7 @@ class Machine:
         """Whether `run` would do anything."""
         dead = self.core.locked_up and not self.debug.stepping and self._alarms.next == NEVER
         stuck = self.debug.halted or dead
-        return self.powered and (self.core.reset_requested or not stuck)
+        return self.powered and not self._parts.is_off() and (self.core.reset_requested or not stuck)
 
     @property
     def next_event(self) -> int:

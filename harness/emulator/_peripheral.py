@@ -24,6 +24,7 @@ class ResetKind(IntEnum):
     WATCHDOG = 3
     LOCKUP = 4
     DEBUG = 5
+    WAKE = 6
 
 
 class Access(Enum):
@@ -81,6 +82,9 @@ class System(Protocol):
 
     def request_reset(self, kind: ResetKind) -> None:
         """Reset the device before the next block of instructions."""
+
+    def switch_off(self) -> bool:
+        """Stop everything until a reset; False if a debugger keeps the chip on."""
 
     def read_memory(self, address: int, size: int) -> bytes:
         """Read as a DMA master (RAM and flash)."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from ._hot import NEVER
-from ._machine import Machine, StopCause
+from ._machine import Machine
+from ._stop import StopCause
 
 __all__ = ["Runner"]
 

@@ -348,7 +348,7 @@ class Chip:
         machine, limits = self.machine, self.recording.limits
         ending: Ending | None = None
         asleep = machine.hot.instructions == run.executed and machine.next_event >= _NEVER
-        asleep |= stop.cause is StopCause.IDLE
+        asleep |= stop.cause in {StopCause.IDLE, StopCause.SYSTEM_OFF}
         run.executed = machine.hot.instructions
         if stop.cause is StopCause.LOCKED_UP:
             ending = Ending.LOCKED_UP

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.emulator import Machine, ResetKind
+import pytest
+
+from harness.emulator import Machine, ResetKind, StopCause
 
 from .conftest import Run
 
@@ -97,3 +99,57 @@ def test_flash_rules_broken_by_firmware_are_reported_and_kept(start: Start) -> N
         "flash write of a size or at an address that the part does not take (ignored)",
         "flash controller used against its rules (ignored)",
     ]
+
+
+RESETREAS, GPREGRET, DHCSR = 0x40000400, 0x4000051C, 0xE000EDF0
+
+
+def _power_cycle(machine: Machine) -> None:
+    machine.power_cycle()
+
+
+def _pin_reset(machine: Machine) -> None:
+    machine.reset(ResetKind.PIN)
+
+
+def _connect(machine: Machine) -> None:
+    machine.bus.write(DHCSR, 4, 0xA05F0001)
+
+
+@pytest.mark.parametrize(
+    ("wake", "reason", "retained"), [(_power_cycle, 0, 0), (_pin_reset, 1, 0), (_connect, 1 << 18, 0x5A)]
+)
+def test_system_off_lasts_until_a_reset(
+    start: Start, wake: Callable[[Machine], None], reason: int, retained: int
+) -> None:
+    run = start("system_off")
+    machine = run.machine
+    stop = run.go()
+    assert stop.cause is StopCause.SYSTEM_OFF
+    assert run.go() == stop, "time stands still"
+    assert not machine.can_run
+    off = machine.snapshot()
+    for _ in range(2):
+        assert run.results[:1] == [1]
+        assert run.findings == []
+        wake(machine)
+        assert machine.bus.read(RESETREAS, 4) == reason
+        assert machine.bus.read(GPREGRET, 4) == retained
+        assert run.results == [], "RAM is not retained"
+        assert machine.can_run
+        assert run.go(1000).cause is not StopCause.SYSTEM_OFF
+        machine.bus.write(DHCSR, 4, 0xA05F0000)
+        machine.restore(off)
+        assert run.go() == stop
+
+
+def test_system_off_with_a_debugger_goes_on_and_is_reported(start: Start) -> None:
+    run = start("system_off")
+    _connect(run.machine)
+    assert run.go(10_000).cause is StopCause.LIMIT
+    assert run.results == [1, 2]
+    (finding,) = run.findings
+    function = run.elf.symbols["system_off"] & ~1
+    assert function <= int(finding.split("pc ")[1][:10], 16) < function + 0x40
+    assert "0x40000500" in finding
+    assert "System OFF with a debugger connected" in finding

@@ -25,7 +25,8 @@ class Parts:
     ``regions`` are the (base, size) areas in which devices, modelled or not, answer; an
     access outside of memory and regions is a bus fault. ``lockup_resets`` tells whether
     a core lockup resets the chip. ``clock_hz`` tells how fast the CPU runs now, if that
-    changes. ``rom_table`` is what the CoreSight ROM table names: part and JEP106 designer.
+    changes; ``is_off`` whether firmware has switched the chip off until a reset. ``rom_table``
+    is what the CoreSight ROM table names: part and JEP106 designer.
     """
 
     arrays: list[FlashArray]
@@ -37,6 +38,7 @@ class Parts:
     lockup_resets: bool = False
     access_ports: dict[int, AccessPort] = field(default_factory=dict)
     clock_hz: Callable[[], int] | None = None
+    is_off: Callable[[], bool] = lambda: False
     rom_table: tuple[int, int] = (0x4C4, 0x43B)  # ARM's own for a Cortex-M4
 
 

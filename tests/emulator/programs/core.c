@@ -148,6 +148,15 @@ static __attribute__((noinline)) void sleeping(void) {
     __asm volatile("wfe"); note(6);            /* sleeps for ever */
 }
 
+static __attribute__((noinline)) void system_off(void) {
+    REG(0x4000051C) = 0x5A; /* GPREGRET */
+    note(1);
+    REG(0x40000500) = 1; /* SYSTEMOFF */
+    barrier();
+    irq_off();
+    note(2);
+}
+
 static __attribute__((noinline)) void unmodelled(void) {
     note(REG(0x4000F004)); REG(0x4000F008) = 5; note(REG(0x4000F004));
     note(REG(0x40000FF0)); REG(0x4001E400) = 7;
@@ -257,7 +266,7 @@ static __attribute__((noinline)) void lockup(void) {
 }
 
 __attribute__((used)) void (*const cases[])(void) = {
-    nesting, supervisor, run_threads, faults, sleeping, unmodelled, flash_rules, rewrite_code,
+    nesting, supervisor, run_threads, faults, sleeping, system_off, unmodelled, flash_rules, rewrite_code,
     reset_reason, watchdog, uarte_echo, uart_echo, clocks, vector_table_moved, lockup, code_in_ram,
 };
 

@@ -74,8 +74,9 @@ class Nrf52840:
             Uart(chip, 0, _APB + 0x2000, _irq(_APB + 0x2000), ppi, legacy=True),
             Uart(chip, 1, _APB + 0x28000, _irq(_APB + 0x28000), ppi, legacy=False),
         ]
+        clock_power = ClockPower(chip, "CLOCK/POWER", _APB, 0, ppi)
         devices: list[Peripheral] = [
-            ClockPower(chip, "CLOCK/POWER", _APB, 0, ppi),
+            clock_power,
             *uarts,
             Temp(chip, _APB + 0xC000, _irq(_APB + 0xC000), ppi),
             Rng(chip, _APB + 0xD000, _irq(_APB + 0xD000), ppi, seed),
@@ -103,6 +104,7 @@ class Nrf52840:
             uarts=[uart.line for uart in uarts],
             lockup_resets=True,
             access_ports={1: CtrlAp(chip, nvmc)},
+            is_off=lambda: clock_power.is_off,
         )
 
 

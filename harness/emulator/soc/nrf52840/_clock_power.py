@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..._diagnostics import DiagnosticKind
 from ..._peripheral import Access, Register, ResetKind
 from ._common import NrfPeripheral
 
 __all__ = ["ClockPower"]
 
-_RESETREAS, _GPREGRET, _GPREGRET2 = 0x400, 0x51C, 0x520
+_RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
 _REASONS: Final = {
     ResetKind.PIN: 1,
     ResetKind.WATCHDOG: 2,
     ResetKind.SOFT: 4,
     ResetKind.LOCKUP: 8,
     ResetKind.DEBUG: 4,
+    ResetKind.WAKE: 1 << 18,  # DIF
 }
 #: resets that keep the retained registers (PS, "Reset behavior")
-_RETAINING: Final = {ResetKind.SOFT, ResetKind.LOCKUP, ResetKind.DEBUG}
+_RETAINING: Final = {ResetKind.SOFT, ResetKind.LOCKUP, ResetKind.DEBUG, ResetKind.WAKE}
 
 
 class ClockPower(NrfPeripheral):
@@ -58,7 +60,7 @@ class ClockPower(NrfPeripheral):
         Register(0x41C, "LFCLKSRCCOPY"),
         Register(0x428, "RAMSTATUS", Access.READ_ONLY, 0xF),
         Register(0x438, "USBREGSTATUS", Access.READ_ONLY),
-        Register(0x500, "SYSTEMOFF"),
+        Register(_SYSTEMOFF, "SYSTEMOFF", Access.ACTIVE, on_write="_switch_off"),
         Register(0x510, "POFCON"),
         Register(0x518, "LFCLKSRC"),
         Register(_GPREGRET, "GPREGRET"),
@@ -84,6 +86,21 @@ class ClockPower(NrfPeripheral):
             self.words[_RESETREAS >> 2] = reasons | _REASONS[kind]
         if kind in _RETAINING:
             self.words[_GPREGRET >> 2], self.words[_GPREGRET2 >> 2] = retained
+
+    @property
+    def is_off(self) -> bool:
+        """System OFF: nothing runs, time stands still. Pins do not change, so they do not wake the chip."""
+        return bool(self.words[_SYSTEMOFF >> 2])
+
+    def _switch_off(self, offset: int, value: int) -> None:
+        """With a debugger the CPU goes on, on silicon as well (PS, "Emulated System OFF mode")."""
+        if not value & 1:
+            return
+        if self.system.switch_off():
+            self.words[offset >> 2] = 1
+        else:
+            note = "System OFF with a debugger connected: the CPU goes on, and nothing wakes it"
+            self.system.report(DiagnosticKind.UNMODELLED_FEATURE, self.base + offset, value, note)
 
     def _clear_reasons(self, offset: int, value: int) -> None:
         self.words[offset >> 2] &= ~value & 0xFFFFFFFF

@@ -40,6 +40,7 @@ _CAUSES: Final = {
     ResetKind.SOFT: 1 << 28 | _PIN,
     ResetKind.WATCHDOG: 1 << 29 | _PIN,
     ResetKind.LOCKUP: _PIN,
+    ResetKind.WAKE: 0,  # never: deep sleep is not modelled here
 }
 
 
