@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness.devices import Device
 from harness.devices._power import CommandPower
 from harness.mcuboot import Image
 from harness.protocols import LinkConditions, UdpBadLink, UpdateResult, UpdateState
-from harness.protocols.badlink import Direction
+from harness.protocols.badlink import Direction, LinkModel
 from harness.protocols.smp import SmpClient
 from harness.updates import ImageFactory, UpdateRig
 from tests.app.bench import app_image, model_image
@@ -100,6 +101,34 @@ def test_refusals_and_silence(rig, client):
     with pytest.raises((DeadlineExceeded, PortError), match=str(rig.client.smp_port)):
         client.echo("anybody?", deadline=0.1)
     rig.client.start()
+
+
+def _loses_only_answer(number: int) -> LinkConditions:
+    """The conditions whose first loss is this answer."""
+    for seed in itertools.count():
+        conditions = LinkConditions(loss=0.2, seed=seed)
+        model = LinkModel(conditions, checked=True)
+        passed = {
+            way: [bool(model.fate(way, b"x", 0).arrivals) for _ in range(number + 1)] for way in Direction
+        }
+        if all(passed[Direction.TO_DEVICE]) and passed[Direction.TO_SERVER] == [True] * number + [False]:
+            return conditions
+    raise AssertionError
+
+
+def test_the_answer_to_the_last_piece_may_be_lost(rig):
+    uri = f"smp://127.0.0.1:{rig.client.smp_port}"
+    with UdpBadLink(uri) as link, SmpClient.at(*link.address) as client:
+        client.upload(app_image("2.0.0", 9000), 0)
+        answers = link.report.count(Direction.TO_SERVER)
+    new = app_image("3.0.0", 9000)
+    with (
+        UdpBadLink(uri, _loses_only_answer(answers - 1)) as link,
+        SmpClient.at(*link.address, patience=0.02) as client,
+    ):
+        client.upload(new, 0)
+        assert any("'rc': 20" in entry.message for entry in link.report.entries), "INVALID_OFFSET"
+    assert rig.holds(0, new, secondary=True)
 
 
 @pytest.mark.parametrize(

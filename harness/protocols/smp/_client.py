@@ -25,6 +25,7 @@ _ANSWER_SECONDS: Final = 20.0
 _ERASE_SECONDS: Final = 60.0
 _UPLOAD_SECONDS: Final = 120.0
 _STANDSTILL: Final = 3
+_RESTARTS: Final = 8
 _SHOWN: Final = 300
 _UDP_PORT: Final = 1337
 
@@ -80,6 +81,7 @@ class SmpClient:
         self._address = address
         self._client: SMPClient | None = None
         self._sized = False
+        self._taken = 0
         self._thread = LoopThread()
 
     @classmethod
@@ -226,37 +228,53 @@ class SmpClient:
     ) -> None:
         from smpclient.exceptions import SMPUploadError
 
-        at, still = -1, 0
-        try:
-            async for offset in client.upload(
-                data,
-                image,
-                upgrade,
-                first_timeout_s=limit.remaining,
-                subsequent_timeout_s=limit.remaining,
-            ):
-                still = still + 1 if offset <= at else 0
-                if offset > len(data) or still > _STANDSTILL:
+        for left in reversed(range(_RESTARTS)):
+            self._taken = 0
+            try:
+                await self._upload_once(client, data, image, upgrade, progress, limit)
+            except SMPUploadError as error:
+                refusal = error.args[0] if error.args else error
+                if isinstance(refusal, str):
                     raise ProtocolError(
-                        "the device asks for offsets that make no sense",
+                        "the device says that it has received something else",
                         where=self.name,
-                        expected=f"an offset from {max(at, 0)} to {len(data)}",
-                        found=str(offset),
-                        remedy="look at how the device counts what it has of an upload",
-                    )
-                at = offset
-                if progress is not None:
-                    progress(offset, len(data))
-        except SMPUploadError as error:
-            refusal = error.args[0] if error.args else error
-            if isinstance(refusal, str):
+                        found=f"an upload of {len(data)} bytes ended with match false",
+                        remedy="look at how the device puts the pieces together",
+                    ) from None
+                refused = self._refused(refusal, f"an upload of {len(data)} bytes for image {image}")
+                # It took the last piece and forgot the upload; its answer was lost, and this one is for
+                # the same piece once more. From the start it says what it has.
+                if not (left and self._taken and "INVALID_OFFSET" in refused.code):
+                    raise refused from None
+            else:
+                return
+
+    async def _upload_once(
+        self,
+        client: SMPClient,
+        data: bytes,
+        image: int,
+        upgrade: bool,
+        progress: Callable[[int, int], None] | None,
+        limit: Deadline,
+    ) -> None:
+        at, still = -1, 0
+        seconds = limit.remaining
+        async for offset in client.upload(
+            data, image, upgrade, first_timeout_s=seconds, subsequent_timeout_s=seconds
+        ):
+            still = still + 1 if offset <= at else 0
+            if offset > len(data) or still > _STANDSTILL:
                 raise ProtocolError(
-                    "the device says that it has received something else",
+                    "the device asks for offsets that make no sense",
                     where=self.name,
-                    found=f"an upload of {len(data)} bytes ended with match false",
-                    remedy="look at how the device puts the pieces together",
-                ) from None
-            raise self._refused(refusal, f"an upload of {len(data)} bytes for image {image}") from None
+                    expected=f"an offset from {max(at, 0)} to {len(data)}",
+                    found=str(offset),
+                    remedy="look at how the device counts what it has of an upload",
+                )
+            at = self._taken = offset
+            if progress is not None:
+                progress(offset, len(data))
 
     # the ground
 
