@@ -99,7 +99,8 @@ CATALOGUE = BOOT_LOADER | APPLICATION
 @pytest.mark.parametrize("defect", CATALOGUE)
 def test_defect_is_found_and_named(defect: str) -> None:
     found = CATALOGUE[defect]
-    code, printed = verify(found.board, "-k", found.by, f"--hil-build-option=DEFECT_{defect}=1")
+    options = ["-k", found.by, f"--hil-build-option=DEFECT_{defect}=1", "--hil-boot-seconds=5"]
+    code, printed = verify(found.board, *options)
     assert code == 1, f"nothing notices {defect}\n{printed}"
     message = " ".join(line.removeprefix("E").strip() for line in printed.splitlines())
     assert found.says in re.sub(r"\s+", " ", message), f"the message names another cause\n{printed}"
