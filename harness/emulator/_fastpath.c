@@ -95,8 +95,10 @@ typedef struct hot {
 
 static inline int is_wide(uint16_t halfword) { return halfword >= 0xE800; }
 
+static int in_ram(const hot *h, uint32_t address) { return address - h->ram_base < h->ram_size; }
+
 static const uint16_t *code_at(const hot *h, uint32_t address) {
-    if (address - h->ram_base < h->ram_size)
+    if (in_ram(h, address))
         return (const uint16_t *)(h->ram + (address - h->ram_base));
     for (uint32_t i = 0; i < h->arrays; i++)
         if (address - h->array[i].base < h->array[i].size)
@@ -135,14 +137,7 @@ static void mark_run(uint8_t *page) {
         *page = RUN;
 }
 
-static int in_flash(const hot *h, uint32_t address) {
-    for (uint32_t i = 0; i < h->arrays; i++)
-        if (address - h->array[i].base < h->array[i].size)
-            return 1;
-    return 0;
-}
-
-/* Pages in which a block lies: its last instruction may lie in two. */
+/* The flash pages in which a block lies. */
 static void mark_pages(const hot *h, uint32_t pc, uint32_t size) {
     for (uint32_t i = 0; i < h->arrays; i++) {
         array *a = &h->array[i];
@@ -198,7 +193,7 @@ EXPORT void hot_block(void *uc, uint64_t address, uint32_t size, hot *h) {
     h->block_size = size;
     h->instructions += n;
     h->event |= events;
-    if (!events && in_flash(h, pc))
+    if (!events && !in_ram(h, pc)) /* code in RAM may change unnoticed */
         *known = (known_block){pc, size, n, h->generation};
 }
 
@@ -264,7 +259,7 @@ static int program(hot *h, void *uc, array *a, uint32_t address, uint32_t value)
         record *r = &h->journal[h->used++];
         *r = (record){instructions_at(h, pc), wide, previous, 1, start, a->unit, pc, 0, 0};
     }
-    if (h->block - h->ram_base >= h->ram_size) { /* code in RAM runs on while flash is busy */
+    if (!in_ram(h, h->block)) { /* code in RAM runs on while flash is busy */
         h->skipped += *a->stall;
         h->deadline = h->deadline > *a->stall ? h->deadline - *a->stall : 0;
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +11,27 @@ from .._deadline import Deadline
 from ._images import SignedImage
 from ._told import Words
 
-__all__ = ["Delivery", "Transfer"]
+__all__ = ["Delivery", "Transfer", "broken_off"]
+
+
+class _Enough(Exception):  # noqa: N818  a way out, not an error
+    pass
+
+
+@contextmanager
+def broken_off(size: int) -> Iterator[Callable[[int, int], None]]:
+    """A transfer's ``progress`` that ends it once ``size`` bytes were sent, as when the sender dies."""
+
+    def stop(sent: int, total: int) -> None:
+        assert size < total, "the image is too small to be broken off there"
+        if sent >= size:
+            raise _Enough
+
+    try:
+        yield stop
+    except _Enough:
+        return
+    raise AssertionError("the transfer was not broken off")
 
 
 @dataclass(frozen=True, slots=True)

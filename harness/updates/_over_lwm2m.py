@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from .._deadline import Deadline
@@ -20,7 +19,7 @@ from ..protocols import (
     UpdatableComponent,
     UpdateState,
 )
-from ._delivery import Transfer
+from ._delivery import Transfer, broken_off
 from ._images import SignedImage
 from ._told import Told
 
@@ -28,10 +27,6 @@ __all__ = ["Lwm2mDelivery"]
 
 _SETTLED: Final = (UpdateState.IDLE, UpdateState.DOWNLOADING, UpdateState.DOWNLOADED)
 _BLOCK: Final = 1024
-
-
-class _Enough(Exception):  # noqa: N818  a way out, not an error
-    pass
 
 
 class Lwm2mDelivery:
@@ -131,15 +126,8 @@ class Lwm2mDelivery:
 
     def break_off(self, image: SignedImage, size: int, limit: Deadline) -> None:
         """Push some blocks, as a server does that dies."""
-
-        def stop(sent: int, total: int) -> None:
-            assert size < total, "the image is too small to be broken off there"
-            if sent >= size:
-                raise _Enough
-
-        with suppress(_Enough):
+        with broken_off(size) as stop:
             self.component(image.component).push(image.data, block_size=_BLOCK, progress=stop, deadline=limit)
-            raise AssertionError("the push was not broken off")
 
     def discard(self, component: str, limit: Deadline) -> None:
         """Cancel."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from .._deadline import Deadline
@@ -11,7 +10,7 @@ from .._errors import CapabilityMissing, DeadlineExceeded, PortError, RequestErr
 from ..devices import Device
 from ..protocols import BadFrameLink, LinkConditions, UdpBadLink
 from ..protocols.smp import PATIENCE, SmpClient
-from ._delivery import Transfer
+from ._delivery import Transfer, broken_off
 from ._images import SignedImage
 from ._told import ToldSlots
 
@@ -20,10 +19,6 @@ __all__ = ["SmpDelivery"]
 _POLL_SECONDS: Final = 0.01
 _SIGN_SECONDS: Final = 0.3
 _PATIENCE_ON_BAD_LINK: Final = 0.15
-
-
-class _Enough(Exception):  # noqa: N818  a way out, not an error
-    pass
 
 
 class SmpDelivery:
@@ -114,6 +109,15 @@ class SmpDelivery:
 
     def wait_up(self, limit: Deadline) -> None:
         """Wait until the core was reset, and then for an answer."""
+        self._wait_reset(limit)
+        self._wait_answer(self.client, limit)
+
+    def wait_recovery(self, limit: Deadline) -> None:
+        """The same, for the boot loader on its line."""
+        self._wait_reset(limit)
+        self._wait_answer(self.line_client, limit)
+
+    def _wait_reset(self, limit: Deadline) -> None:
         while self._reset_expected and not self._device.debug.was_reset():
             if limit.expired:
                 raise limit.exceeded(
@@ -121,9 +125,11 @@ class SmpDelivery:
                 )
             limit.pause(_POLL_SECONDS)
         self._reset_expected = False
+
+    def _wait_answer(self, client: SmpClient, limit: Deadline) -> None:
         while True:
             try:
-                self.client.echo("up?", deadline=min(self._sign_seconds, limit.remaining))
+                client.echo("up?", deadline=min(self._sign_seconds, limit.remaining))
             except DeadlineExceeded:
                 if limit.expired:
                     raise limit.exceeded("an answer over SMP", seen="none", where=self._device.name) from None
@@ -152,15 +158,8 @@ class SmpDelivery:
 
     def break_off(self, image: SignedImage, size: int, limit: Deadline) -> None:
         """Upload some pieces, as a client does that dies."""
-
-        def stop(sent: int, total: int) -> None:
-            assert size < total, "the image is too small to be broken off there"
-            if sent >= size:
-                raise _Enough
-
-        with suppress(_Enough):
+        with broken_off(size) as stop:
             self.client.upload(image.data, self._number(image.component), progress=stop, deadline=limit)
-            raise AssertionError("the upload was not broken off")
 
     def discard(self, component: str, limit: Deadline) -> None:  # noqa: ARG002 - there is nothing to ask
         """Nothing to do: the next upload takes its place."""

@@ -255,7 +255,7 @@ class UpdateRig:
         """Wait until the boot loader's serial recovery answers. Raises `VerdictError` if it does not come."""
         self.device.require("serial-recovery")
         try:
-            self._smp.wait_up(self._boot_limit(deadline))
+            self._smp.wait_recovery(self._boot_limit(deadline))
         except DeadlineExceeded as error:
             found = f"{error}\n{self._core()}"
         else:

@@ -81,7 +81,6 @@ class SmpClient:
         self._address = address
         self._client: SMPClient | None = None
         self._sized = False
-        self._taken = 0
         self._thread = LoopThread()
 
     @classmethod
@@ -226,28 +225,12 @@ class SmpClient:
         progress: Callable[[int, int], None] | None,
         limit: Deadline,
     ) -> None:
-        from smpclient.exceptions import SMPUploadError
-
         for left in reversed(range(_RESTARTS)):
-            self._taken = 0
-            try:
-                await self._upload_once(client, data, image, upgrade, progress, limit)
-            except SMPUploadError as error:
-                refusal = error.args[0] if error.args else error
-                if isinstance(refusal, str):
-                    raise ProtocolError(
-                        "the device says that it has received something else",
-                        where=self.name,
-                        found=f"an upload of {len(data)} bytes ended with match false",
-                        remedy="look at how the device puts the pieces together",
-                    ) from None
-                refused = self._refused(refusal, f"an upload of {len(data)} bytes for image {image}")
-                # It took the last piece and forgot the upload; its answer was lost, and this one is for
-                # the same piece once more. From the start it says what it has.
-                if not (left and self._taken and "INVALID_OFFSET" in refused.code):
-                    raise refused from None
-            else:
+            forgotten = await self._upload_once(client, data, image, upgrade, progress, limit)
+            if forgotten is None:
                 return
+            if not left:
+                raise forgotten
 
     async def _upload_once(
         self,
@@ -257,24 +240,44 @@ class SmpClient:
         upgrade: bool,
         progress: Callable[[int, int], None] | None,
         limit: Deadline,
-    ) -> None:
+    ) -> RequestError | None:
+        """None once the device has all, or its refusal where an upload from the start tells what it has."""
+        from smpclient.exceptions import SMPUploadError
+
         at, still = -1, 0
         seconds = limit.remaining
-        async for offset in client.upload(
-            data, image, upgrade, first_timeout_s=seconds, subsequent_timeout_s=seconds
-        ):
-            still = still + 1 if offset <= at else 0
-            if offset > len(data) or still > _STANDSTILL:
+        try:
+            async for offset in client.upload(
+                data, image, upgrade, first_timeout_s=seconds, subsequent_timeout_s=seconds
+            ):
+                still = still + 1 if offset <= at else 0
+                if offset > len(data) or still > _STANDSTILL:
+                    raise ProtocolError(
+                        "the device asks for offsets that make no sense",
+                        where=self.name,
+                        expected=f"an offset from {max(at, 0)} to {len(data)}",
+                        found=str(offset),
+                        remedy="look at how the device counts what it has of an upload",
+                    )
+                at = offset
+                if progress is not None:
+                    progress(offset, len(data))
+        except SMPUploadError as error:
+            refusal = error.args[0] if error.args else error
+            if isinstance(refusal, str):
                 raise ProtocolError(
-                    "the device asks for offsets that make no sense",
+                    "the device says that it has received something else",
                     where=self.name,
-                    expected=f"an offset from {max(at, 0)} to {len(data)}",
-                    found=str(offset),
-                    remedy="look at how the device counts what it has of an upload",
-                )
-            at = self._taken = offset
-            if progress is not None:
-                progress(offset, len(data))
+                    found=f"an upload of {len(data)} bytes ended with match false",
+                    remedy="look at how the device puts the pieces together",
+                ) from None
+            refused = self._refused(refusal, f"an upload of {len(data)} bytes for image {image}")
+            # It took the last piece and forgot the upload; its answer was lost, and this one is for
+            # the same piece once more.
+            if at > 0 and "INVALID_OFFSET" in refused.code:
+                return refused
+            raise refused from None
+        return None
 
     # the ground
 
