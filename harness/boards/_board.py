@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -60,13 +61,14 @@ def check_capability(name: str) -> None:
         )
 
 
-def check_board(file: Path | str, *, names: bool = False) -> tuple[Problem, ...]:
+def check_board(file: Path | str, *, firmware_ports: Collection[str] | None = None) -> tuple[Problem, ...]:
     """Everything that is wrong with a board file; nothing but notes if it can be loaded.
 
-    With ``names`` it looks up what else shows only when a device is opened or firmware is built: models,
-    pyOCD's target, the partition for the reference firmware's state. That loads pyOCD, and adds notes.
+    With the SoCs that the reference firmware has ports for (`harness.firmware.firmware_ports`) it looks up
+    what else shows only when a device is opened or firmware is built: the SoC, models, pyOCD's target, the
+    partition for the firmware's state. That loads pyOCD, and adds notes.
     """
-    return tuple(load_file(Path(file), names=names).problems)
+    return tuple(load_file(Path(file), firmware_ports=firmware_ports).problems)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

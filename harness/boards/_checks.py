@@ -12,7 +12,7 @@ from typing import Final
 from harness._errors import BoardError
 from harness.mcuboot import HEADER_SIZE, KeyType, SwapMode, TrailerLayout
 
-from ._model import Component, Debug, Flash, Mcuboot, Partition, SerialPort
+from ._model import BoardFile, Component, Debug, Flash, Mcuboot, Partition, SerialPort
 from ._problems import nearest
 from ._quantities import size_text
 from ._yaml import Path
@@ -50,6 +50,7 @@ class Sections:
     debug: Debug | None = None
     emulator: str | None = None
     renode: str | None = None
+    soc: str | None = None
 
 
 def check(sections: Sections) -> Iterator[Fault]:
@@ -68,6 +69,19 @@ def check(sections: Sections) -> Iterator[Fault]:
         yield from _check_slots(flash, mcuboot, components)
     if sections.serial is not None:
         yield from _repeated([port.role for port in sections.serial], ("serial",), "role")
+
+
+def check_smp(content: BoardFile) -> Iterator[Fault]:
+    """Where updates can travel over SMP there is a way for it."""
+    wanted = "smp" in content.protocols and content.smp is None
+    if wanted and not any("smp" in port.carries for port in content.serial):
+        yield Fault(
+            ("protocols", content.protocols.index("smp")),
+            "there is no way for SMP to the device",
+            "no serial port carries smp",
+            "a serial port that carries smp, or the field smp",
+            "add smp to serial[].carries, or its host as smp: { host: NAME }",
+        )
 
 
 def _repeated(values: Sequence[object], path: Path, name: str) -> Iterator[Fault]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Generator, Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness._errors import BoardError, ImageError
 from harness.mcuboot import PublicKey, SigningKey
 
-from ._checks import Fault, Sections, check
+from ._checks import Fault, Sections, check, check_smp
 from ._document import read_document, structure_problems
 from ._model import BoardFile, Signature
 from ._problems import Problem, field_name, from_validation, nearest, shown
@@ -33,21 +33,23 @@ class Loaded:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load_file(file: Path, changes: Changes | None = None, *, names: bool = False) -> Loaded:
+def load_file(
+    file: Path, changes: Changes | None = None, *, firmware_ports: Collection[str] | None = None
+) -> Loaded:
     """Read a board file and the keys it names, and collect everything that is wrong with it.
 
-    ``changes`` replace fields, by path, before anything is checked. With ``names`` those that
-    only other parts know are looked up, too.
+    ``changes`` replace fields, by path, before anything is checked. With ``firmware_ports``
+    names that only other parts know are looked up, too.
     """
     loaded = Loaded(file)
     document = read_document(file, loaded.problems)
     if document is not None:
         apply(changes or {}, document)
-        _fill(loaded, document, names)
+        _fill(loaded, document, firmware_ports)
     return loaded
 
 
-def _fill(loaded: Loaded, document: Document, names: bool) -> None:
+def _fill(loaded: Loaded, document: Document, firmware_ports: Collection[str] | None) -> None:
     file = str(loaded.file)
     problems = structure_problems(document, file)
     if not isinstance(document.value, dict):
@@ -72,10 +74,12 @@ def _fill(loaded: Loaded, document: Document, names: bool) -> None:
         refused = {details["loc"][0] for details in error.errors(include_url=False)}
     sections = Sections(**{name: _section(document, name, refused) for name in _ADAPTERS})
     faults = [*check(sections)]
-    if names:
+    if content is not None:
+        faults += check_smp(content)
+    if firmware_ports is not None:
         from ._names import check_names
 
-        faults += check_names(sections)
+        faults += check_names(sections, firmware_ports)
     if sections.mcuboot:
         faults += _read_keys(loaded, sections.mcuboot.signature)
         faults += _check_bootloader(loaded.file.parent, sections.mcuboot.bootloader)
@@ -110,7 +114,7 @@ def _section(document: Document, name: str, refused: set[Any]) -> Any:
 
 _ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
     name: TypeAdapter(BoardFile.model_fields[name].rebuild_annotation())
-    for name in ("flash", "mcuboot", "components", "serial", "debug", "emulator", "renode")
+    for name in (section.name for section in fields(Sections))
 }
 
 

@@ -5,7 +5,7 @@ They are looked up on request: pyOCD's list of targets takes a second to load.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from harness.emulator import soc_names
@@ -22,8 +22,10 @@ _STORAGE: Final = "storage"
 _STORAGE_SECTORS: Final = 2
 
 
-def check_names(sections: Sections) -> Iterator[Fault]:
-    """Models, the debug target, and the partition that the reference firmware keeps its state in."""
+def check_names(sections: Sections, firmware_ports: Collection[str]) -> Iterator[Fault]:
+    """Models, the debug target, the SoC, and the partition that the reference firmware keeps its state in."""
+    if sections.soc is not None and sections.mcuboot:
+        yield from _check_soc(sections.soc, sections.mcuboot, firmware_ports)
     if sections.emulator is not None:
         yield from _unknown("model of a SoC", sections.emulator, soc_names(), ("emulator",))
     if sections.renode is not None:
@@ -73,13 +75,24 @@ def _check_target(name: str) -> Iterator[Fault]:
         yield Fault(path, "pyOCD has no such target", repr(name), "a name of 'pyocd list --targets'", remedy)
 
 
-def _check_storage(flash: Flash, mcuboot: Mcuboot) -> Iterator[Fault]:
-    """The reference firmware cannot be built without; with a boot loader of one's own it need not be."""
+def _who_is_built(mcuboot: Mcuboot) -> tuple[str, bool]:
+    """Reference firmware, or its application alone: what then lacks is a note."""
     own = mcuboot.bootloader != "reference"
+    return "the suite's application" if own else "the reference firmware", own
+
+
+def _check_soc(soc: str, mcuboot: Mcuboot, firmware_ports: Collection[str]) -> Iterator[Fault]:
+    if soc.lower() not in firmware_ports:
+        who, own = _who_is_built(mcuboot)
+        remedy = nearest(soc.lower(), firmware_ports) or "add a port, see docs/adding-a-soc.md"
+        yield Fault(("soc",), f"{who} has no port for it", repr(soc), ", ".join(firmware_ports), remedy, own)
+
+
+def _check_storage(flash: Flash, mcuboot: Mcuboot) -> Iterator[Fault]:
+    who, own = _who_is_built(mcuboot)
     least = _STORAGE_SECTORS * flash.sector_size
     there = flash.partitions.get(_STORAGE)
     expected = f"at least {_STORAGE_SECTORS} sectors, {least:#x}"
-    who = "the suite's application" if own else "the reference firmware"
     if there is None:
         remedy = nearest(_STORAGE, flash.partitions) or f"add {_STORAGE} to flash.partitions"
         what = f"{who} needs a partition {_STORAGE!r} for its state"

@@ -47,9 +47,11 @@ def list_boards(as_json: bool) -> None:
 def check(file: Path) -> None:
     """Say everything that is wrong with a board file; exit code 2 if anything is.
 
-    Models and the debug target are looked up, too; notes are no faults.
+    The SoC, models and the debug target are looked up, too; notes are no faults.
     """
-    problems = check_board(file, names=True)
+    from ..firmware import firmware_ports
+
+    problems = check_board(file, firmware_ports=firmware_ports())
     for problem in problems:
         click.echo(str(problem), err=True)
     if not all(problem.note for problem in problems):

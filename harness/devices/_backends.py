@@ -166,7 +166,7 @@ def _connect(
     """Ports and probe of a board that runs in a process of its own."""
     ports = {
         serial.role: stack.enter_context(
-            SerialPort(url, baud=serial.baud, name=serial.role, smp="smp" in serial.carries)
+            SerialPort(url, baud=serial.baud, name=serial.role, carries=serial.carries)
         )
         for serial, url in zip(board.serial, process.entry.serial.values(), strict=False)
     }
@@ -186,7 +186,7 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
                 settings.ports.get(serial.role) or find_port(serial),
                 baud=serial.baud,
                 name=serial.role,
-                smp="smp" in serial.carries,
+                carries=serial.carries,
             )
         )
         for serial in board.serial

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -24,6 +24,8 @@ __all__ = ["Chunk", "SerialPort"]
 _Receiver: TypeAlias = tuple[Callable[[bytes], None], Callable[[Exception | None], None]]
 _CHUNK: Final = 65536
 _QUIET: Final = 0.25  # seconds after which a frame without an end was cut off, by a reset for example
+#: ends a frame that noise has begun at the device, and a line for a boot loader that knows no frames
+_END_OF_NOISE: Final = b"\xc0\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,15 @@ class Chunk:
 class SerialPort:
     """An open serial port, by pyserial URL (`/dev/ttyACM0`, `COM3`, `socket://host:port`, `rfc2217://...`).
 
-    It is a `FrameLink` for CoAP over slipmux, and the source of the console's text. With ``smp``
-    lines of SMP are taken out of that text, and `smp` is a `FrameLink` for them. Its threads end
-    with `close`, or when the port vanishes: then ``failure`` says why. Raises `PortError` if the
+    It is a `FrameLink` for CoAP over slipmux, and the source of the console's text. If it ``carries``
+    ``smp``, lines of SMP are taken out of that text, and `smp` is a `FrameLink` for them. Its threads
+    end with `close`, or when the port vanishes: then ``failure`` says why. Raises `PortError` if the
     port cannot be opened.
     """
 
-    def __init__(self, url: str, *, baud: int, name: str = "console", smp: bool = False) -> None:
+    def __init__(
+        self, url: str, *, baud: int, name: str = "console", carries: Collection[str] = ("slipmux",)
+    ) -> None:
         self.url, self.baud, self._name = url, baud, name
         self.failure: PortError | None = None
         self.errors = FrameErrors()
@@ -51,7 +55,8 @@ class SerialPort:
         self._serial = open_port(url, baud)
         self._number = usb_serial(self._serial.port or url)
         self._decoder = Decoder()
-        self._lines = LineDecoder() if smp else None
+        self._lines = LineDecoder() if "smp" in carries else None
+        self._before_smp = _END_OF_NOISE if "slipmux" in carries else b""
         self._receivers: list[_Receiver] = []
         self._smp_receivers: list[_Receiver] = []
         self._listeners: list[Callable[[Chunk], None]] = []
@@ -82,7 +87,7 @@ class SerialPort:
     @property
     def smp(self) -> FrameLink:
         """The same port for SMP: ``send`` takes whole lines, subscribers get messages."""
-        return _SmpSide(self, self._smp_receivers)
+        return _SmpSide(self, self._smp_receivers, self._before_smp)
 
     def send(self, frame: bytes, /) -> None:
         """Queue bytes, which are written whole and in order. `PortError` once the port is gone."""
@@ -221,17 +226,17 @@ class _Quiet:
 
 
 class _SmpSide:
-    """A serial port as SMP sees it: a `FrameLink` whose frames are lines."""
+    """A serial port as SMP sees it: a `FrameLink` whose frames are lines, each message after ``before``."""
 
-    def __init__(self, port: SerialPort, receivers: list[_Receiver]) -> None:
-        self._port, self._receivers = port, receivers
+    def __init__(self, port: SerialPort, receivers: list[_Receiver], before: bytes) -> None:
+        self._port, self._receivers, self._before = port, receivers, before
 
     @property
     def name(self) -> str:
         return self._port.name
 
     def send(self, frame: bytes, /) -> None:
-        self._port.send(frame)
+        self._port.send(self._before + frame)
 
     def subscribe(
         self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /

@@ -8,7 +8,7 @@ from ._elf import Elf, Segment
 from ._layout import Component, FirmwareLayout, Region
 from ._model import model_payload
 from ._native import NativeClient, native_client_program
-from ._reference import Behaviour, application_program, bootloader_program, sources_folder
+from ._reference import Behaviour, application_program, bootloader_program, firmware_ports, sources_folder
 from ._toolchain import Program, Toolchain, toolchain
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "cache_folder",
     "compile_program",
     "firmware_layout",
+    "firmware_ports",
     "model_payload",
     "native_client_program",
     "sources_folder",

@@ -14,7 +14,14 @@ from ._layout import FirmwareLayout, Region
 from ._monocypher import monocypher_folder
 from ._toolchain import Program
 
-__all__ = ["Behaviour", "application_program", "bootloader_program", "chip_ram", "sources_folder"]
+__all__ = [
+    "Behaviour",
+    "application_program",
+    "bootloader_program",
+    "chip_ram",
+    "firmware_ports",
+    "sources_folder",
+]
 
 
 class Behaviour(StrEnum):
@@ -47,17 +54,21 @@ def sources_folder() -> Path:
     raise BuildError("the firmware sources are not there", remedy="install the package again")
 
 
+def firmware_ports() -> tuple[str, ...]:
+    """The SoCs that the reference firmware has a port for."""
+    return tuple(sorted(file.parent.name for file in sources_folder().glob(f"port/*/{_CHIP_FILE}")))
+
+
 def _chip(soc: str) -> _Chip:
     """What ``port/<soc>/chip.toml`` says."""
-    ports = sources_folder() / "port"
-    known = sorted(file.parent.name for file in ports.glob(f"*/{_CHIP_FILE}"))
+    known = firmware_ports()
     if soc not in known:
         raise BuildError(
             f"the reference firmware has no port for {soc}",
             expected=", ".join(known),
             remedy="add one (docs/adding-a-soc.md), or name a bootloader of your own in mcuboot.bootloader",
         )
-    facts = tomllib.loads((ports / soc / _CHIP_FILE).read_text(encoding="utf-8"))
+    facts = tomllib.loads((sources_folder() / "port" / soc / _CHIP_FILE).read_text(encoding="utf-8"))
     return _Chip(facts["cpu"], Region(facts["ram"]["address"], facts["ram"]["size"]))
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness.boards import Problem, check_board
+from harness.firmware import firmware_ports
 
 from ._edit import GOOD, Edited
 
 KNOWN = (
     GOOD.replace("some_target", "nrf52840")
+    .replace("some Cortex-M4", "nRF52840")
     .replace("emulator: example", "emulator: nrf52840\nrenode: nrf52840")
     .replace("size: 4096}", "size: 4096}\n    storage: {offset: 0x19000, size: 0x800}")
 )
@@ -27,7 +29,7 @@ PACK = """<package><vendor>Maker</vendor><name>Parts_DFP</name>
 
 
 def looked_up(file: Path) -> list[Problem]:
-    return list(check_board(file, names=True))
+    return list(check_board(file, firmware_ports=firmware_ports()))
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,8 @@ def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "field", "what", "found", "expected", "remedy"),
     [
+        ("soc: nRF52840", "soc: nRF52480", "soc", "the reference firmware has no port for it", "'nRF52480'", "nrf52840, stm32l475", "did you mean nrf52840?"),
+        ("soc: nRF52840", "soc: AVR", "soc", "the reference firmware has no port", "'AVR'", "stm32l475", "docs/adding-a-soc.md"),
         ("emulator: nrf52840", "emulator: nrf52480", "emulator", "no such model of a SoC", "'nrf52480'", "nrf52840, stm32l475", "did you mean nrf52840?"),
         ("emulator: nrf52840", "emulator: avr", "emulator", "no such model", "'avr'", "stm32l475", "leave the field out"),
         ("renode: nrf52840", "renode: stm32l457", "renode", "no such platform for Renode", "'stm32l457'", "nrf52840", "did you mean stm32l475?"),
@@ -98,10 +102,10 @@ def test_an_index_of_packs_that_is_none(tmp_path: Path, packs: Path):
     assert "index of CMSIS packs" in problem.what
 
 
-def test_without_the_reference_boot_loader_storage_is_only_a_note(tmp_path: Path):
+def test_without_the_reference_boot_loader_what_lacks_is_only_a_note(tmp_path: Path):
     (tmp_path / "boot.hex").write_text(":00000001FF\n", encoding="utf-8")
     text = KNOWN.replace("max_sectors: 64", "max_sectors: 64\n  bootloader: boot.hex")
     text = text.replace("    storage: {offset: 0x19000, size: 0x800}\n", "")
-    (note,) = looked_up(Edited(tmp_path, text).write())
-    assert note.note
-    assert "the suite's application needs" in note.what
+    notes = looked_up(Edited(tmp_path, text.replace("soc: nRF52840", "soc: nRF5340")).write())
+    assert [(note.field, note.note) for note in notes] == [("soc", True), ("flash.partitions", True)]
+    assert all("the suite's application" in note.what for note in notes)

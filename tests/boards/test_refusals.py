@@ -47,6 +47,7 @@ CASES = [
     ("emulator: example", "emulator: example\n[1]: 2", "[1]: 2", "", "keys are text", "'a list, a mapping or nothing'", "", ""),
     ("emulator: example", "smp: {host: 'udp://192.0.2.7:1337'}", "smp: {", "smp.host", "not a host", "'udp://192.0.2.7:1337'", "without scheme and port", ""),
     ("emulator: example", "smp: {host: board.lan, port: 0}", "smp: {", "smp.port", "too small", "0", "at least 1", ""),
+    ("protocols: [lwm2m]", "protocols: [lwm2m, smp]", "protocols", "protocols[1]", "there is no way for SMP to the device", "no serial port carries smp", "the field smp", "serial[].carries"),
     # sizes
     ("size: 0x20000", "size: 128kb", "size: 128kb", "flash.size", "not a size", "'128kb'", "4KiB, 4K or 1MiB", ""),
     ("size: 0x20000", "size: 5G", "size: 5G", "flash.size", "not a size", "'5G'", "1MiB", ""),

@@ -26,7 +26,7 @@ class Line:
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
-        self.port = SerialPort(self.url, baud=115200, smp=True)
+        self.port = SerialPort(self.url, baud=115200, carries=("smp",))
         self.peer, _ = self._server.accept()
         self.peer.settimeout(5)
 

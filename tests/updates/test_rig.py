@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness import CapabilityMissing, DeadlineExceeded, DisagreementError, VerdictError
+from harness import CapabilityMissing, DeadlineExceeded, DisagreementError, RequestError, VerdictError
 from harness.boards import find_board
 from harness.devices import Device, open_device
 from harness.firmware import Behaviour
 from harness.protocols.badlink import Direction, LinkConditions
+from harness.protocols.links import FrameLink, Unsubscribe
+from harness.protocols.smp import SmpClient
 from harness.updates import ImageFactory, SignedImage, UpdateRig, Verdict
 
 from .._boards import BOARD
@@ -154,3 +156,51 @@ def test_smp_over_a_bad_line_ends_in_a_verdict_and_the_device_takes_the_next_upl
         rig.download(new)
         rig.update("model")
         rig.expect({new: Verdict.CONFIRMED}, why="the line is good again")
+
+
+class LosesAnswers:
+    """The SMP side of a line on which the next ``lost`` answers never arrive."""
+
+    def __init__(self, inner: FrameLink) -> None:
+        self.name, self.send, self._inner, self.lost = inner.name, inner.send, inner, 0
+
+    def subscribe(
+        self, received: Callable[[bytes], None], closed: Callable[[Exception | None], None], /
+    ) -> Unsubscribe:
+        def pass_on(message: bytes) -> None:
+            self.lost -= 1
+            if self.lost < 0:
+                received(message)
+
+        return self._inner.subscribe(pass_on, closed)
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_request_whose_first_answer_is_lost_was_granted(
+    rig: UpdateRig, old: list[SignedImage], permanent: bool
+):
+    rig.install(*old)
+    rig.boot()
+    new = rig.images.make("model", "2.0.0")
+    line = LosesAnswers(rig.device.smp_link)
+    with SmpClient.on_line(line, patience=0.2) as client:
+        client.upload(new.data, 1)
+        line.lost = 1
+        found = (client.confirm if permanent else client.test)(new.image_hash)
+        assert [(slot.pending, slot.permanent) for slot in found if slot.hash == new.image_hash] == [
+            (True, permanent)
+        ]
+        with pytest.raises(RequestError, match="PENDING"):
+            client.test(new.image_hash)  # this one was answered at once
+        line.lost = 1
+        if not permanent:
+            with pytest.raises(RequestError, match="PENDING"):
+                client.confirm(new.image_hash)  # what is pending is not what is asked for
+
+
+def test_frame_that_noise_has_begun_does_not_swallow_smp(rig: UpdateRig, old: list[SignedImage]):
+    rig.install(*old)
+    rig.boot()
+    with SmpClient.on_line(rig.device.smp_link, patience=30) as client:
+        rig.device.ports["console"].send(b"\xc0\xa9 noise")
+        assert client.echo("heard at once", deadline=20) == "heard at once"

@@ -148,14 +148,7 @@ class SmpClient:
         """Ask for the image with this SHA-256 (its TLV) to be tried at the next boot."""
         from smpclient.requests.image_management import ImageStatesWrite
 
-        request, limit = ImageStatesWrite(hash=digest), Deadline.of(deadline)
-        try:
-            return self._states(request, "a trial of an image", limit)
-        except RequestError as error:
-            # It was asked for twice because the first answer was lost.
-            if self._line.sent == 1 or "ALREADY_PENDING" not in error.code:
-                raise
-            return self.images(deadline=limit)
+        return self._ask_for(ImageStatesWrite(hash=digest), "a trial of an image", deadline)
 
     def confirm(
         self, digest: bytes | None = None, *, deadline: float | Deadline = _ANSWER_SECONDS
@@ -167,7 +160,7 @@ class SmpClient:
         from smpclient.requests.image_management import ImageStatesWrite
 
         request = ImageStatesWrite(hash=digest, confirm=True)
-        return self._states(request, "a confirmation", deadline)
+        return self._ask_for(request, "a confirmation", deadline)
 
     def erase(self, slot: int = 1, *, deadline: float | Deadline = _ERASE_SECONDS) -> None:
         """Erase a slot that is not in use. Slots are numbered through: 2 and 3 are those of image 1."""
@@ -305,6 +298,23 @@ class SmpClient:
             )
             for found in self._ask(request, what, deadline).images
         )
+
+    def _ask_for(
+        self, request: ImageStatesWrite, what: str, deadline: float | Deadline
+    ) -> tuple[ImageSlot, ...]:
+        limit = Deadline.of(deadline)
+        try:
+            return self._states(request, what, limit)
+        except RequestError as error:
+            if self._line.sent == 1 or "ALREADY_PENDING" not in error.code:
+                raise
+            found = self.images(deadline=limit)  # asked for twice, because the first answer was lost
+            if not any(
+                slot.pending and slot.hash == request.hash and slot.permanent >= bool(request.confirm)
+                for slot in found
+            ):
+                raise
+            return found
 
     def _ask(self, request: Any, what: str, deadline: float | Deadline) -> Any:
         from smpclient.generics import error
