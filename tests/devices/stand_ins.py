@@ -78,6 +78,25 @@ class FaultyProbe:
         self._patch.setattr(self._probe, "write_ap", write_ap)
         self._patch.setattr(self._probe, "get_memory_interface_for_ap", memory_of)
 
+    def wear(self, cell: int) -> None:
+        """The byte at this address reads as zero whatever is written."""
+        memory = self._probe.get_memory_interface_for_ap
+
+        def memory_of(probe: Any, address: Any) -> Any:
+            found = memory(probe, address)
+            read = found.read_memory_block8
+
+            def reads(addr: int, size: int, **attributes: int) -> list[int]:
+                data = list(read(addr, size, **attributes))
+                if addr <= cell < addr + size:
+                    data[cell - addr] = 0
+                return data
+
+            found.read_memory_block8 = reads
+            return found
+
+        self._patch.setattr(self._probe, "get_memory_interface_for_ap", memory_of)
+
     def end(self) -> None:
         """The cause is gone."""
         self._patch.undo()

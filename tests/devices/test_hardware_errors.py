@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import (
+    FlashError,
     HarnessError,
     LineNoiseError,
     PortBusyError,
@@ -136,6 +137,17 @@ def test_target_that_comes_up_slowly_after_a_loss_of_power(board: control.Emulat
             debug.reconnect(deadline=0.1)
         said(caught, "after a loss of power", board.entry.uid)
         board.control.call("power", True)
+
+
+def test_flash_that_does_not_take_what_is_written(board: control.EmulatedBoard, probe: FaultyProbe) -> None:
+    probe.wear(0x1003)
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        with pytest.raises(FlashError) as caught:
+            debug.program({0x1000: b"image"})
+        said(caught, "does not hold", "0x00001003", "expected: 0x67", "found: 0x00", "worn")
+    probe.end()
+    with DebugPort(board.entry.uid, target="nrf52840") as debug:
+        debug.program({0x1000: b"image"})
 
 
 # serial ports

@@ -13,6 +13,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
+import harness
 from harness import BuildError, pytest_plugin
 from harness.boards import Board, BoardFile, find_board, shipped_boards
 from harness.devices import DeviceSettings
@@ -23,8 +24,8 @@ from harness.updates import Verdict
 
 from .markdown import DOCS, ROOT, anchors, documents, links, prose, table, ticked
 
-BOARDS, PYTEST, EMULATOR, SCENARIOS = (
-    DOCS / f"{name}.md" for name in ("boards", "pytest", "emulator", "scenarios")
+BENCH, BOARDS, PYTEST, EMULATOR, SCENARIOS = (
+    DOCS / f"{name}.md" for name in ("bench", "boards", "pytest", "emulator", "scenarios")
 )
 
 
@@ -282,7 +283,7 @@ def test_resets_keep_what_the_table_says(kind: ResetKind) -> None:
     assert row[7] == (", ".join(name for bit, name in FLAGS.items() if st(RCC_CSR) >> bit & 1) or "-")
 
 
-# scenarios
+# scenarios, errors of the bench
 
 
 def _tests_named() -> list[str]:
@@ -303,6 +304,20 @@ def _exists(name: str) -> bool:
             return False
         nodes = getattr(found[0], "body", [])
     return f'"{case.removesuffix("]")}"' in source if case else True
+
+
+def test_every_error_of_the_bench_is_described_and_provoked() -> None:
+    wanted = {
+        name
+        for name in harness.__all__
+        if isinstance(kind := getattr(harness, name), type)
+        and issubclass(kind, harness.BenchError)
+        and kind not in {harness.BenchError, harness.EmulatorError}
+    }
+    assert {name for row in table(BENCH, "error") for name in ticked(row[0])} == wanted
+    provoked = table(BENCH, "provoked")
+    assert {name for row in provoked for name in ticked(row[1])} == wanted
+    assert [name for row in provoked for name in ticked(row[2]) if not _exists(name)] == []
 
 
 def test_tests_of_scenarios_exist() -> None:
