@@ -100,7 +100,7 @@ def prove(board: Board, probe: str, urls: Sequence[str], *, seconds: float = _SE
                 expected=f"text on one port at {serial.baud} baud within {seconds:g} s of a reset",
                 found="; ".join([*(f"{url}: {text[-60:]!r}" for url, text in texts.items()), *refusals])
                 or "no port",
-                remedy="program firmware that prints at its start, check the cable, or name the port",
+                remedy="program firmware that prints at its start, or take the port as it is: --no-proof",
             )
         return Proof(unique, found, heard)
 

@@ -170,6 +170,10 @@ def bench_path(named: str | None = None) -> Path:
 def read_bench(path: Path) -> Bench:
     """Read a bench file or a hardware map; ``problems`` say what is wrong with it."""
     bench = Bench(path)
+    if not path.exists():
+        remedy = "'harness bench add NAME --board BOARD' starts one"
+        bench.problems.append(Problem(str(path), 1, "", "there is no such file", remedy=remedy))
+        return bench
     probed: Checked[_File] = read_checked(path, _File)
     if isinstance(probed.document.value if probed.document else None, list):
         return _read_map(bench)

@@ -101,7 +101,7 @@ def test_recover(harness: Command, desk: control.EmulatedBoard):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("list", "--bench", "none.yaml"), "cannot be read"),
+        (("list", "--bench", "none.yaml"), "there is no such file"),
         (("lock", "shelf"), "no device 'shelf'"),
         (("lock", "desk", "--for", "soon"), "no time"),
         (("add", "x", "--board", BOARD, "--probe", "1", "--port", "console"), "not ROLE=URL"),
