@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ._deadline import Deadline
 from ._errors import BenchError, DeadlineExceeded
-from .devices import Device, DeviceSettings, PowerSettings
+from .devices import Device, DeviceSettings, DriverSwitch
 from .protocols.smp import SmpClient
 
 __all__ = ["EmbeddedDut", "TwisterDut", "TwisterImage", "TwisterMcumgr", "labgrid_settings"]
@@ -185,5 +185,5 @@ def labgrid_settings(
         remote = kind == "NetworkSerialPort"
         ports[role] = f"{scheme}://{resource.host}:{resource.port}" if remote else str(resource.port)
     switches = [driver for driver in target.drivers if hasattr(driver, "on") and hasattr(driver, "off")]
-    power = PowerSettings(driver=switches[0]) if switches else PowerSettings()
+    power = DriverSwitch(switches[0]) if switches else None
     return DeviceSettings(backend="hardware", probe=probe, ports=ports, power=power)

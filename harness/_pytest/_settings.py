@@ -16,7 +16,7 @@ from .. import pytest_plugin
 from .._errors import BenchError, BoardError
 from ..bench import Bench, Request, bench_path, read_bench
 from ..boards import Board, find_board
-from ..devices import DeviceSettings, PowerSettings
+from ..devices import CommandSwitch, DeviceSettings
 from ..protocols import LinkConditions
 from ..renode import platform_names
 from ..updates import BOOT_SECONDS
@@ -103,18 +103,17 @@ def read(config: pytest.Config) -> Settings:
         device = DeviceSettings(backend=backend)
         return Settings(boards, device, build_options, link, boot_seconds, protocol=protocol)
     ports = pairs("port")
+    on, off = (_command(f"power-{name}", text(f"power-{name}")) for name in ("on", "off"))
+    if bool(on) != bool(off):
+        raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
     bench = _bench(text("bench"))
     _check_bench(config, boards, ports, bench)
     device = DeviceSettings(
         backend=backend,
         probe=text("probe") or None,
         ports=ports,
-        power=PowerSettings(
-            off=_command("power-off", text("power-off")), on=_command("power-on", text("power-on"))
-        ),
+        power=CommandSwitch(off, on) if on else None,
     )
-    if bool(device.power.on) != bool(device.power.off):
-        raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
     wait = _between("wait", text("wait"), _WAITS, 0.0)
     return Settings(boards, device, build_options, link, boot_seconds, bench, wait, protocol)
 

@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from .._errors import HarnessError
+from .._errors import HarnessError, PowerError
 from ..boards import check_board, shipped_boards
 from ..devices import present_ports, present_probes
 from ..firmware import cache_folder
-from ._file import Bench
+from ._file import Bench, BenchDevice
 from ._locks import holder
 from ._quarantine import evidence
 from ._state import state_folder
@@ -237,7 +237,7 @@ def _bench(bench: Bench | None, probes: Sequence[str]) -> Iterator[Finding]:
         yield Finding("bench", Level.NOTE, str(note).replace("\n", ";"), note.remedy)
     present = {str(port.device) for port in present_ports()}
     for device in bench.devices:
-        wrong = list(_device(device.probe, device.ports, probes, present))
+        wrong = list(_device(device, probes, present))
         for what, remedy in wrong:
             yield Finding("bench", Level.WRONG, f"{device.name}: {what}", remedy)
         found = evidence(device.probe)
@@ -249,14 +249,20 @@ def _bench(bench: Bench | None, probes: Sequence[str]) -> Iterator[Finding]:
             yield Finding("bench", Level.WELL, f"{device.name}: {taken or 'free'}")
 
 
-def _device(
-    probe: str, ports: dict[str, str], probes: Sequence[str], present: set[str]
-) -> Iterator[tuple[str, str]]:
-    if probe not in probes:
-        yield f"its probe {probe} is not there", "check cable and power; 'pyocd list' shows what is there"
-    for role, url in ports.items():
+def _device(device: BenchDevice, probes: Sequence[str], present: set[str]) -> Iterator[tuple[str, str]]:
+    if device.probe not in probes:
+        yield (
+            f"its probe {device.probe} is not there",
+            "check cable and power; 'pyocd list' shows what is there",
+        )
+    for role, url in device.ports.items():
         if "://" not in url and url not in present and not Path(url).exists():
             yield (
                 f"its port {role} ({url}) is not there",
                 "check the cable; names change, USB serial numbers do not: hwgrep://SER=NUMBER",
             )
+    try:
+        if device.power is not None:
+            device.power.check()
+    except PowerError as error:
+        yield f"{error.what} ({error.where})", error.remedy or ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,34 +15,13 @@ from .._errors import BenchError
 from ..boards import Board, Checked, Problem, Section, check_board, read_checked, shipped_boards
 from ..devices import PowerSettings
 from ._labgrid import LabgridPlace
+from ._power import PowerSection
 
 __all__ = ["Bench", "BenchDevice", "bench_path", "read_bench"]
 
 _NAME: Final = "bench.yaml"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=400)]
-
-
-class _Uhubctl(Section):
-    location: Text
-    """Hub, as `uhubctl` prints it, for example 1-1.4."""
-    port: Annotated[int, Field(ge=1, le=64)]
-
-
-class _LabgridPower(Section):
-    model: Text
-    """labgrid's name of the switch, for example netio."""
-    host: Text
-    index: Text | int = "1"
-
-
-class _Power(Section):
-    """One of: both commands, a hub, a labgrid switch."""
-
-    off: Text | None = None
-    on: Text | None = None
-    uhubctl: _Uhubctl | None = None
-    labgrid: _LabgridPower | None = None
 
 
 class _Place(Section):
@@ -63,7 +41,7 @@ class _Device(Section):
     """The chip's own unique number; checked before anything is erased."""
     ports: dict[Name, Text] = {}
     """Serial ports by the role that the board file gives them, as pyserial URLs."""
-    power: _Power | None = None
+    power: PowerSection | None = None
     place: _Place | None = None
     """Place of labgrid that stands for the device: acquired and given back with its lock."""
 
@@ -101,7 +79,7 @@ class BenchDevice:
     probe: str
     device_id: str | None = None
     ports: dict[str, str] = field(default_factory=dict)
-    power: PowerSettings = field(default_factory=PowerSettings)
+    power: PowerSettings | None = None
     where: str = ""
     """``file:line``."""
     place: LabgridPlace | None = None
@@ -183,9 +161,10 @@ def read_bench(path: Path) -> Bench:
     for index, device in enumerate(probed.content.devices):
         board = _board(device.board, path.parent)
         bench.problems += _board_problems(probed, ("devices", index, "board"), board)
-        bench.problems += _power_problems(probed, ("devices", index, "power"), device.power)
+        if device.power is not None:
+            bench.problems += device.power.problems(probed, ("devices", index, "power"))
         where = f"{path}:{probed.document.line(('devices', index)) if probed.document else 1}"
-        power, ports = _power(device.power), dict(device.ports)
+        power, ports = device.power.settings() if device.power else None, dict(device.ports)
         place = LabgridPlace(device.place.name, device.place.coordinator) if device.place else None
         bench.devices.append(
             BenchDevice(device.name, board, str(device.probe), device.device_id, ports, power, where, place)
@@ -226,42 +205,6 @@ def _role_problems(checked: Checked[_File], index: int, device: BenchDevice) -> 
                 found=role,
                 expected=", ".join(roles) or "none at all",
             )
-
-
-def _power_problems(
-    checked: Checked[_File], path: tuple[str | int, ...], power: _Power | None
-) -> Iterator[Problem]:
-    if power is None:
-        return
-    ways = [power.uhubctl is not None, power.labgrid is not None, bool(power.off or power.on)]
-    if sum(ways) != 1:
-        yield checked.problem(
-            path, "not one way to switch power", expected="off and on, or uhubctl, or labgrid"
-        )
-    elif (power.off is None) != (power.on is None):
-        yield checked.problem(path, "off and on need each other")
-    for name in ("off", "on"):
-        try:
-            shlex.split(getattr(power, name) or "")
-        except ValueError as error:
-            yield checked.problem((*path, name), f"no command line: {error}")
-
-
-def _power(power: _Power | None) -> PowerSettings:
-    if power is None:
-        return PowerSettings()
-    if power.uhubctl is not None:
-        hub = ["uhubctl", "-l", power.uhubctl.location, "-p", str(power.uhubctl.port), "-a"]
-        return PowerSettings(off=(*hub, "off"), on=(*hub, "on"))
-    if power.labgrid is not None:
-        return PowerSettings(labgrid=(power.labgrid.model, power.labgrid.host, str(power.labgrid.index)))
-    try:
-        return PowerSettings(
-            off=tuple(shlex.split(power.off or "", posix=os.name == "posix")),
-            on=tuple(shlex.split(power.on or "", posix=os.name == "posix")),
-        )
-    except ValueError:  # said above
-        return PowerSettings()
 
 
 def _repeated(checked: Checked[_File], devices: list[BenchDevice]) -> Iterator[Problem]:

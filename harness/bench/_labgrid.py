@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .._errors import BenchError, DeviceBusyError
-from ..devices import PowerSettings
+from ..devices import CommandSwitch, PowerSettings
 
 __all__ = ["LabgridPlace"]
 
@@ -67,12 +67,12 @@ class LabgridPlace:
             dict(zip(roles, serial.values(), strict=True)) if len(serial) == len(roles) == 1 else {}
         )
 
-    def power(self) -> PowerSettings:
+    def power(self) -> PowerSettings | None:
         """How labgrid switches the acquired place; nothing if it has no power port."""
         if not any(kind.endswith("PowerPort") for _, kind, _ in self._resources()):
-            return PowerSettings()
+            return None
         command = (*self._command(), "-p", self.name, "power")
-        return PowerSettings(off=(*command, "off"), on=(*command, "on"))
+        return CommandSwitch(off=(*command, "off"), on=(*command, "on"))
 
     @property
     def _where(self) -> str:

@@ -28,8 +28,8 @@ def recover(device: BenchDevice, *, erase: bool, say: Callable[[str], None]) -> 
     """
     board = device.load()
     with DeviceLock(device.probe), ExitStack() as stack:
-        switch = device.power.switch()
-        if switch is not None:
+        if device.power is not None:
+            switch = device.power.switch(stack)
             switch.off()
             switch.on()
             say("power: off and on")

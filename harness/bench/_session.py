@@ -65,7 +65,7 @@ class Request:
             asked,
             probe=device.probe,
             ports={**device.ports, **asked.ports},
-            power=asked.power if asked.power.given else device.power,
+            power=asked.power or device.power,
             device_id=asked.device_id or device.device_id,
         )
 
@@ -158,8 +158,7 @@ def _placed(device: BenchDevice, board: Board, taken: ExitStack) -> BenchDevice:
     taken.callback(place.release)
     missing = [serial.role for serial in board.serial if serial.role not in device.ports]
     ports = place.ports(missing) if missing else {}
-    power = device.power if device.power.given else place.power()
-    return replace(device, ports={**device.ports, **ports}, power=power)
+    return replace(device, ports={**device.ports, **ports}, power=device.power or place.power())
 
 
 def _look_again(device: Device, listed: BenchDevice, error: BenchError) -> None:

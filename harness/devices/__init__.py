@@ -11,23 +11,25 @@ from ._debug_port import CoreSample, DebugPort, Reset, present_probes
 from ._device import Baseline, Device, Journal
 from ._identity import Identity, check_identity, identify
 from ._ports import present_ports
-from ._power import CommandPower, EmulatedPower, LabgridPower, Power, PowerSettings, ResetPower, SwitchedPower
+from ._power import EmulatedPower, Power, PowerSettings, ResetPower, SwitchedPower
 from ._serial_port import Chunk, SerialPort
+from ._switches import CommandSwitch, DriverSwitch, LabgridSwitch
 
 __all__ = [
     "BACKENDS",
     "Baseline",
     "Chunk",
-    "CommandPower",
+    "CommandSwitch",
     "Console",
     "CoreSample",
     "DebugPort",
     "Device",
     "DeviceSettings",
+    "DriverSwitch",
     "EmulatedPower",
     "Identity",
     "Journal",
-    "LabgridPower",
+    "LabgridSwitch",
     "Power",
     "PowerSettings",
     "Reset",

@@ -34,14 +34,14 @@ class DeviceSettings:
 
     ``backend`` is one of `BACKENDS`; ``renode`` needs Renode on this machine. For hardware:
     ``probe`` is the unique id (needed if more than one is there), ``ports`` maps roles to pyserial
-    URLs (found by USB id otherwise), ``power`` says how it is switched, and ``device_id`` which
-    chip it has to be.
+    URLs (found by USB id otherwise), ``power`` says how it is switched (``None``: by reset only), and
+    ``device_id`` which chip it has to be.
     """
 
     backend: str = "embedded"
     probe: str | None = None
     ports: Mapping[str, str] = field(default_factory=dict)
-    power: PowerSettings = field(default_factory=PowerSettings)
+    power: PowerSettings | None = None
     device_id: str | None = None
     speed: float = DEFAULT_SPEED
     seed: int = 1
@@ -49,7 +49,7 @@ class DeviceSettings:
     @property
     def switches_power(self) -> bool:
         """Whether the device can be switched off, so that its RAM loses its content."""
-        return self.backend != "hardware" or self.power.given
+        return self.backend != "hardware" or self.power is not None
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -175,6 +175,9 @@ def _connect(
 
 
 def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> Device:
+    switch = settings.power.switch(stack) if settings.power is not None else None
+    if switch is not None:
+        switch.on()  # it may have been left off, and nobody can debug a board without power
     options: dict[str, Any] = {"frequency": board.debug.frequency} if board.debug.frequency else {}
     debug = stack.enter_context(
         DebugPort(settings.probe or _only_probe(), target=board.debug.target, options=options)
@@ -191,7 +194,6 @@ def _open_hardware(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         )
         for serial in board.serial
     }
-    switch = settings.power.switch()
     power: Power = SwitchedPower(switch, debug) if switch else ResetPower(debug)
     return Device(board, "hardware", debug, power, ports, NoBaseline(), stack.pop_all())
 

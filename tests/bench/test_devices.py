@@ -26,6 +26,7 @@ from harness.devices import DebugPort, DeviceSettings, identify
 from harness.emulator import control
 
 from .._boards import BOARD
+from ..devices.stand_ins import power_switch
 from .conftest import bench_file, port_of
 
 HARDWARE = DeviceSettings(backend="hardware")
@@ -48,6 +49,19 @@ def test_device_is_locked_as_long_as_it_is_open(desk: control.EmulatedBoard, tmp
             pass
         assert not attendance.errors
     assert holder(desk.entry.uid) is None
+
+
+def test_device_that_was_left_without_power_is_switched_on(
+    desk: control.EmulatedBoard, tmp_path: Path
+) -> None:
+    switch = power_switch(tmp_path, desk)
+    file = bench_file(tmp_path, desk)
+    file.write_text(f"{file.read_text()}    power: {{ on: '{switch} on', off: '{switch} off' }}\n")
+    wanted = Request(find_board(BOARD), HARDWARE, read_bench(file).require())
+    with open_on_bench(wanted) as (device, _):
+        device.power.off()
+    with open_on_bench(wanted) as (device, _):
+        device.debug.check()
 
 
 @pytest.mark.parametrize(

@@ -43,14 +43,15 @@ def test_probe_without_permission_gets_its_udev_rule(tmp_path: Path) -> None:
 def test_bench_that_is_not_what_its_file_says(desk: control.EmulatedBoard, tmp_path: Path) -> None:
     file = bench_file(tmp_path, desk)
     file.write_text(
-        file.read_text()
-        + "  - { name: gone, board: nrf52840dk, probe: '1', ports: { console: /dev/none } }\n"
+        file.read_text() + "  - { name: gone, board: nrf52840dk, probe: '1', ports: { console: /dev/none },"
+        " power: { off: no-such-switch off, on: no-such-switch on } }\n"
     )
     quarantine(desk.entry.uid, "no answer")
     said = [finding.what for finding in wrong(examine(read_bench(file)), "bench")]
     assert any("desk: in quarantine" in text for text in said)
     assert any("gone: its probe 1 is not there" in text for text in said)
     assert any("gone: its port console (/dev/none) is not there" in text for text in said)
+    assert any("gone: the program" in text and "(no-such-switch)" in text for text in said)
 
 
 def test_board_file_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,7 @@ def test_bench_file(tmp_path: Path) -> None:
         ("console: /dev", "consol: /dev", 6, "no serial port of that role"),
         (", on: relay one on", "", 7, "need each other"),
         ("off: \"relay 'one' off\"", 'off: "relay \'one off"', 7, "no command line"),
+        ("on: relay one on", 'on: " "', 7, "nothing in it"),
         ("off: \"relay 'one' off\", ", "uhubctl: { location: a, port: 1 }, ", 7, "not one way"),
         ("port: 2", "port: 0", 11, "too small"),
         ("    probe: 066BFF\n", "", 8, "missing"),

@@ -207,7 +207,7 @@ def test_place_brings_ports_and_power_and_is_given_back(
         device.power.off()
     said = (tmp_path / "said").read_text().splitlines()
     verbs = [line.removeprefix("-x host:20408 -p desk ") for line in said if not line.endswith("show")]
-    assert verbs == ["acquire", "power off", "release"]
+    assert verbs == ["acquire", "power on", "power off", "release"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from harness import (
     ProbeMissingError,
     TargetLockedError,
 )
-from harness.devices import Console, DebugPort, PowerSettings, SerialPort
+from harness.devices import CommandSwitch, Console, DebugPort, LabgridSwitch, SerialPort
 from harness.emulator import control
 
 from .stand_ins import FaultyProbe, Rfc2217Port, power_switch, pseudo_terminal
@@ -268,8 +269,7 @@ def test_switch_that_does_not_obey(
     power_switch(tmp_path, board, "uhubctl")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     hub = ("uhubctl", "-l", "1-1.4", "-p", "2", "-a")
-    switch = PowerSettings((*hub, "off"), (*hub, "on")).switch()
-    assert switch is not None
+    switch = CommandSwitch((*hub, "off"), (*hub, "on")).switch(ExitStack())
     (tmp_path / "broken").touch()
     with pytest.raises(PowerError) as caught:
         switch.off()
@@ -287,11 +287,14 @@ def test_switch_that_does_not_obey(
 
 
 def test_switch_that_is_not_there() -> None:
-    switch = PowerSettings(("no-such-switch", "off"), ("no-such-switch", "on")).switch()
-    assert switch is not None
+    settings = CommandSwitch(("no-such-switch", "off"), ("no-such-switch", "on"))
+    switch = settings.switch(ExitStack())
     with pytest.raises(PowerError) as caught:
         switch.on()
     said(caught, "no-such-switch on", "by hand")
+    with pytest.raises(PowerError) as before:
+        settings.check()
+    said(before, "is not there", "no-such-switch")
 
 
 def test_switch_of_labgrid() -> None:
@@ -311,13 +314,11 @@ def test_switch_of_labgrid() -> None:
     thread.start()
     try:
         host = f"http://127.0.0.1:{server.server_port}/{{index}}/{{value}}"
-        switch = PowerSettings(labgrid=("simplerest", host, "3")).switch()
-        assert switch is not None
+        switch = LabgridSwitch("simplerest", host, "3").switch(ExitStack())
         switch.off()
         switch.on()
         assert asked == ["/3/0", "/3/1"]
-        ill = PowerSettings(labgrid=("simplerest", host, "7")).switch()
-        assert ill is not None
+        ill = LabgridSwitch("simplerest", host, "7").switch(ExitStack())
         with pytest.raises(PowerError) as caught:
             ill.off()
         said(caught, "did not obey", "500")
@@ -329,5 +330,5 @@ def test_switch_of_labgrid() -> None:
 
 def test_labgrid_knows_no_such_switch() -> None:
     with pytest.raises(PowerError) as caught:
-        PowerSettings(labgrid=("no_such_model", "host", "1")).switch()
+        LabgridSwitch("no_such_model", "host", "1").switch(ExitStack())
     said(caught, "no_such_model", "install labgrid")

@@ -11,8 +11,7 @@ import pytest
 
 from harness._errors import DeadlineExceeded, HarnessError, PortError, RequestError
 from harness.boards import Board, find_board
-from harness.devices import Device
-from harness.devices._power import CommandPower
+from harness.devices import CommandSwitch, Device
 from harness.mcuboot import Image
 from harness.protocols import LinkConditions, UdpBadLink, UpdateResult, UpdateState
 from harness.protocols.badlink import Direction, LinkModel
@@ -153,7 +152,7 @@ def test_a_board_file_names_the_address(rig):
     address = {"host": "127.0.0.1", "port": rig.client.smp_port}
     board = Board.load(find_board(BOARD).file, {("smp",): address, ("protocols",): ["smp"]})
     nothing: Any = None  # SMP over UDP needs no probe and no port
-    power = CommandPower(["true"], ["true"])
+    power = CommandSwitch(["true"], ["true"]).switch(contextlib.ExitStack())
     device = Device(board, "hardware", nothing, power, {}, nothing, contextlib.ExitStack())
     with UpdateRig(device, ImageFactory(board)) as made:
         assert made.smp.echo("hello") == "hello"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,8 +108,8 @@ def test_labgrid_target_as_settings() -> None:
         "1",
         {"console": "rfc2217://h:4000"},
     )
-    switch = settings.power.switch()
-    assert switch is not None
+    assert settings.power is not None
+    switch = settings.power.switch(ExitStack())
     switch.on()
     assert target.drivers[1].said == ["on"]
     with pytest.raises(PowerError, match="did not obey"):
@@ -130,8 +131,8 @@ def test_real_labgrid_target() -> None:
     target.activate(ExternalPowerDriver(target, name=None, cmd_on="true", cmd_off="false"))
     settings = labgrid_settings(target)
     assert settings.ports == {"console": "/dev/ttyACM0"}
-    switch = settings.power.switch()
-    assert switch is not None
+    assert settings.power is not None
+    switch = settings.power.switch(ExitStack())
     switch.on()
     with pytest.raises(PowerError):
         switch.off()
