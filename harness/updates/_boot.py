@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from .._deadline import Deadline
-from .._errors import DeadlineExceeded
+from .._errors import DeadlineExceeded, VerdictError
 from ..devices import CoreSample, Device
 
 __all__ = ["Restart", "describe_core", "running_slot", "wait_application", "wait_parked"]
@@ -91,12 +91,18 @@ def wait_application(device: Device, *, deadline: float | Deadline) -> None:
 def wait_parked(device: Device, *, deadline: float | Deadline) -> CoreSample:
     """Wait until the boot loader has given up: it handles no exception, and sleeps or waits for ever.
 
-    Raises `DeadlineExceeded` if it runs on, crashes or starts something.
+    Raises `VerdictError` as soon as an application runs, and `DeadlineExceeded` if the boot loader runs
+    on or crashes.
     """
     limit = Deadline.of(deadline)
     alike = 0
     while True:
         sample = device.debug.sample()
+        if _in_application(device, sample.pc):
+            raise VerdictError(
+                "the boot loader has started something\n"
+                f"  expected: it rests in its own partition\n  found: {describe_core(device, sample)}"
+            )
         at_rest = sample.parked and not sample.locked_up and sample.exception == 0
         alike = alike + 1 if at_rest and _in_bootloader(device, sample.pc) else 0
         if alike == _ALIKE:

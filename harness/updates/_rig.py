@@ -288,7 +288,7 @@ class UpdateRig:
         """Raise `VerdictError` unless the boot loader gives up in good order; ``why`` names the rule."""
         try:
             wait_parked(self.device, deadline=self._boot_limit(deadline))
-        except DeadlineExceeded as error:
+        except (DeadlineExceeded, VerdictError) as error:
             raise VerdictError(f"{error}\nrule: {why}\n\n{self.evidence()}") from None
 
     def _boot_limit(self, deadline: float | Deadline | None) -> Deadline:
