@@ -37,7 +37,7 @@ STRANGERS = {
     ("protocols", "mcuboot"),
 }
 #: heavy libraries that nothing may load when the plugin or the command line starts
-LAZY = {"pyocd", "smpclient", "aiocoap", "unicorn", "rich", "serial"}
+LAZY = {"pyocd", "smpclient", "aiocoap", "unicorn", "rich", "serial", "ppk2_api"}
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

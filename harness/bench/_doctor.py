@@ -16,7 +16,7 @@ from typing import Final
 
 from .._errors import HarnessError, PowerError
 from ..boards import check_board, shipped_boards
-from ..devices import present_ports, present_probes
+from ..devices import is_ppk2, present_ports, present_probes
 from ..firmware import cache_folder
 from ._file import Bench, BenchDevice
 from ._locks import holder
@@ -197,8 +197,9 @@ def _ports() -> Iterator[Finding]:
                 f"add yourself to the group that owns it ({_group(Path(device))}) and log in again",
             )
         else:
+            what = "Power Profiler Kit II" if is_ppk2(port) else port.description
             detail = f", USB serial number {port.serial_number}" if port.serial_number else ""
-            yield Finding("ports", Level.WELL, f"{device}: {port.description}{detail}")
+            yield Finding("ports", Level.WELL, f"{device}: {what}{detail}")
     if not ports:
         yield Finding(
             "ports", Level.NOTE, "no serial port is there", "connect a board; emulated boards need none"

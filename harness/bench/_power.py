@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ..boards import Checked, Problem, Section
-from ..devices import CommandSwitch, LabgridSwitch, PowerSettings
+from ..devices import (
+    PPK2_MILLIVOLTS,
+    CommandSwitch,
+    LabgridSwitch,
+    PowerSettings,
+    Ppk2Switch,
+)
 
 __all__ = ["PowerSection"]
 
@@ -37,20 +43,32 @@ class _Labgrid(Section):
         return LabgridSwitch(self.model, self.host, str(self.index))
 
 
+class _Ppk2(Section):
+    serial: _Text
+    """USB serial number, see `harness doctor`."""
+    mode: Literal["source", "ampere"]
+    millivolts: Annotated[int, Field(ge=PPK2_MILLIVOLTS[0], le=PPK2_MILLIVOLTS[1])]
+    """What the board gets; in mode ampere what is at VIN."""
+
+    def settings(self) -> PowerSettings:
+        return Ppk2Switch(self.serial, self.mode, self.millivolts)
+
+
 class PowerSection(Section):
-    """One of: both commands, a hub, a labgrid switch."""
+    """One of: both commands, a hub, a labgrid switch, a PPK2."""
 
     off: _Text | None = None
     on: _Text | None = None
     uhubctl: _Uhubctl | None = None
     labgrid: _Labgrid | None = None
+    ppk2: _Ppk2 | None = None
 
     def problems(self, checked: Checked[Any], path: tuple[str | int, ...]) -> Iterator[Problem]:
         """What is wrong with the section at this path of the file."""
-        kinds = [kind for kind in (self.uhubctl, self.labgrid, self.off or self.on) if kind is not None]
+        kinds = [kind for kind in (*self._sections(), self.off or self.on) if kind is not None]
         if len(kinds) != 1:
             yield checked.problem(
-                path, "not one way to switch power", expected="off and on, or uhubctl, or labgrid"
+                path, "not one way to switch power", expected="off and on, or uhubctl, or labgrid, or ppk2"
             )
         elif (self.off is None) != (self.on is None):
             yield checked.problem(path, "off and on need each other")
@@ -63,14 +81,17 @@ class PowerSection(Section):
 
     def settings(self) -> PowerSettings | None:
         """The switch; ``None`` if there are `problems`."""
-        section = self.uhubctl or self.labgrid
-        if section is not None:
-            return section.settings()
+        for section in self._sections():
+            if section is not None:
+                return section.settings()
         try:
             off, on = _words(self.off or ""), _words(self.on or "")
         except ValueError:
             return None
         return CommandSwitch(off, on) if off and on else None
+
+    def _sections(self) -> tuple[_Uhubctl | _Labgrid | _Ppk2 | None, ...]:
+        return self.uhubctl, self.labgrid, self.ppk2
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from ._device import Baseline, Device, Journal
 from ._identity import Identity, check_identity, identify
 from ._ports import present_ports
 from ._power import EmulatedPower, Power, PowerSettings, ResetPower, SwitchedPower
+from ._ppk2 import PPK2_MILLIVOLTS, Ppk2Switch, is_ppk2
 from ._serial_port import Chunk, SerialPort
 from ._switches import CommandSwitch, DriverSwitch, LabgridSwitch
 
 __all__ = [
     "BACKENDS",
+    "PPK2_MILLIVOLTS",
     "Baseline",
     "Chunk",
     "CommandSwitch",
@@ -32,6 +34,7 @@ __all__ = [
     "LabgridSwitch",
     "Power",
     "PowerSettings",
+    "Ppk2Switch",
     "Reset",
     "ResetPower",
     "SerialPort",
@@ -39,6 +42,7 @@ __all__ = [
     "check_identity",
     "identify",
     "is_noise",
+    "is_ppk2",
     "open_device",
     "present_ports",
     "present_probes",

@@ -9,6 +9,7 @@ import pytest
 from harness.bench import Finding, Level, System, examine, quarantine, read_bench
 from harness.emulator import control
 
+from ..devices.ppk2 import Ppk2, plugged_in
 from .conftest import bench_file
 
 
@@ -52,6 +53,21 @@ def test_bench_that_is_not_what_its_file_says(desk: control.EmulatedBoard, tmp_p
     assert any("gone: its probe 1 is not there" in text for text in said)
     assert any("gone: its port console (/dev/none) is not there" in text for text in said)
     assert any("gone: the program" in text and "(no-such-switch)" in text for text in said)
+
+
+def test_ppk2(desk: control.EmulatedBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = bench_file(tmp_path, desk)
+    text = file.read_text() + "    power: { ppk2: { serial: NUMBER, mode: ampere, millivolts: 3000 } }\n"
+    with plugged_in(monkeypatch, "C0FFEE123456", Ppk2()) as ppk2:
+        file.write_text(text.replace("NUMBER", "C0FFEE123456"))
+        findings = examine(read_bench(file))
+        line = f"{ppk2.name}: Power Profiler Kit II, USB serial number C0FFEE123456"
+        assert line in [finding.what for finding in findings if finding.level is Level.WELL]
+        assert not [finding for finding in wrong(findings, "bench") if "PPK2" in finding.what]
+        file.write_text(text.replace("NUMBER", "C0FFEE"))
+        (finding,) = wrong(examine(read_bench(file)), "bench")
+        assert "desk: there is no PPK2 with this serial number (PPK2 C0FFEE)" in finding.what
+        assert not ppk2.received, "nothing is switched by looking"
 
 
 def test_board_file_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

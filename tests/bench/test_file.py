@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness import BenchError
 from harness.bench import Bench, bench_path, read_bench
 from harness.boards import find_board
+from harness.devices import CommandSwitch, Ppk2Switch
 
 GOOD = """\
 devices:
@@ -24,6 +25,10 @@ devices:
     board: disco_l475_iot1
     probe: 066BFF
     power: { uhubctl: { location: 1-1.4, port: 2 } }
+  - name: scale
+    board: nrf52840dk
+    probe: "683007783"
+    power: { ppk2: { serial: 000683007782, mode: source, millivolts: 3300 } }
 """
 MAP = """\
 - connected: true
@@ -70,7 +75,7 @@ def read(text: str, tmp_path: Path) -> Bench:
 def test_bench_file(tmp_path: Path) -> None:
     bench = read(GOOD, tmp_path)
     assert not bench.problems
-    desk, shelf = bench.devices
+    desk, shelf, scale = bench.devices
     assert (desk.name, desk.board, desk.probe, desk.ports) == (
         "desk",
         "nrf52840dk",
@@ -78,10 +83,12 @@ def test_bench_file(tmp_path: Path) -> None:
         {"console": "/dev/ttyACM0"},
     )
     assert desk.device_id == "0011223344556677"
-    assert (desk.power.off, desk.power.on) == (("relay", "one", "off"), ("relay", "one", "on"))
-    assert shelf.power.off == ("uhubctl", "-l", "1-1.4", "-p", "2", "-a", "off")
+    hub = ("uhubctl", "-l", "1-1.4", "-p", "2", "-a")
+    assert desk.power == CommandSwitch(("relay", "one", "off"), ("relay", "one", "on"))
+    assert shelf.power == CommandSwitch((*hub, "off"), (*hub, "on"))
+    assert scale.power == Ppk2Switch("000683007782", "source", 3300)
     assert bench.device("shelf") is bench.device("066BFF") is shelf
-    assert bench.of_board(find_board("nrf52840dk:swap_mode=move")) == [desk]
+    assert bench.of_board(find_board("nrf52840dk:swap_mode=move")) == [desk, scale]
     with pytest.raises(BenchError, match="no device 'shelv'"):
         bench.device("shelv")
 
@@ -99,6 +106,11 @@ def test_bench_file(tmp_path: Path) -> None:
         ("off: \"relay 'one' off\", ", "uhubctl: { location: a, port: 1 }, ", 7, "not one way"),
         ("port: 2", "port: 0", 11, "too small"),
         ("    probe: 066BFF\n", "", 8, "missing"),
+        ("millivolts: 3300", "millivolts: 799", 15, "too small"),
+        ("millivolts: 3300", "millivolts: 5001", 15, "too large"),
+        (", millivolts: 3300", "", 15, "missing"),
+        ("mode: source", "mode: volt", 15, "expected: source, ampere"),
+        ("power: { ppk2", "power: { off: a, on: b, ppk2", 15, "not one way"),
         ("device_id", "device-id", 5, "unknown key"),
     ],
 )
