@@ -28,8 +28,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system 
 
 @pytest.fixture
 def ppk2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ppk2]:
-    """One that switches nothing, and is given half a second to answer."""
-    monkeypatch.setattr("harness.devices._ppk2._SECONDS", 0.5)
+    """One that switches nothing."""
     with plugged_in(monkeypatch, NUMBER, Ppk2()) as found:
         yield found
 
@@ -114,16 +113,19 @@ def test_without_the_library(ppk2: Ppk2, monkeypatch: pytest.MonkeyPatch) -> Non
         said(caught, "needs the library ppk2-api", NUMBER.lower(), "mcuboot-harness[ppk2]")
 
 
-def test_ppk2_that_does_not_answer(ppk2: Ppk2) -> None:
+def test_ppk2_that_does_not_answer(ppk2: Ppk2, monkeypatch: pytest.MonkeyPatch) -> None:
     ppk2.dumb = True
-    with pytest.raises(PowerError) as caught, ExitStack() as owned:
-        SETTINGS.switch(owned)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("harness.devices._ppk2._SECONDS", 0.5)
+        with pytest.raises(PowerError) as caught, ExitStack() as owned:
+            SETTINGS.switch(owned)
     said(caught, "did not obey", NUMBER.lower(), ppk2.name, "opening it", "no answer")
     ppk2.dumb = False
     with ExitStack() as owned:
         switch = SETTINGS.switch(owned)
         switch.on()
         ppk2.dumb = True
+        monkeypatch.setattr("harness.devices._ppk2._SECONDS", 0.5)
         for action, words in ((switch.off, "switching off"), (switch.on, "before switching on")):
             with pytest.raises(PowerError) as caught:
                 action()
