@@ -4,7 +4,7 @@
 probe's id, so that they hold for whoever reaches the same board in another way.
 """
 
-from ._discovery import Proof, Suggestion, prove, suggest
+from ._discovery import Proof, Suggestion, present, prove, suggest
 from ._doctor import Finding, Level, System, examine
 from ._file import Bench, BenchDevice, bench_path, read_bench
 from ._labgrid import LabgridPlace
@@ -36,6 +36,7 @@ __all__ = [
     "holder",
     "open_on_bench",
     "owner",
+    "present",
     "prove",
     "quarantine",
     "read_bench",

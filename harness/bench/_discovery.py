@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +11,21 @@ from typing import Any, Final
 from .._deadline import Deadline
 from .._errors import BenchError, HarnessError, PortError
 from ..boards import Board
-from ..devices import Chunk, DebugPort, SerialPort, identify, is_noise, present_ports
+from ..devices import Chunk, DebugPort, SerialPort, identify, is_noise, present_ports, present_probes
+from ._file import BenchDevice
+from ._locks import holder
 
-__all__ = ["Proof", "Suggestion", "prove", "suggest"]
+__all__ = ["Proof", "Suggestion", "present", "prove", "suggest"]
 
 _SECONDS: Final = 5.0
 _ENOUGH: Final = 4  # characters that are a banner and no glitch
+
+
+def present(devices: Iterable[BenchDevice]) -> list[str]:
+    """Ids of the probes that are there: a process uses them, pyOCD sees them, or their server answers."""
+    wanted = [device.probe for device in devices]
+    used = [probe for probe in wanted if (by := holder(probe)) is not None and not by.reserved]
+    return list(dict.fromkeys([*used, *present_probes(probe for probe in wanted if probe not in used)]))
 
 
 @dataclass(frozen=True, slots=True)

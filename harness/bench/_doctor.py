@@ -16,8 +16,9 @@ from typing import Final
 
 from .._errors import HarnessError, PowerError
 from ..boards import check_board, shipped_boards
-from ..devices import is_ppk2, present_ports, present_probes
+from ..devices import is_ppk2, present_ports, server_address
 from ..firmware import cache_folder
+from ._discovery import present
 from ._file import Bench, BenchDevice
 from ._locks import holder
 from ._quarantine import evidence
@@ -70,7 +71,7 @@ def examine(
     checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("tools", _tools),
         ("folders", _folders),
-        ("probes", lambda: _probes(probes)),
+        ("probes", lambda: _probes(bench, probes)),
         ("permissions", lambda: _usb(system or System())),
         ("ports", _ports),
         ("boards", lambda: _boards(boards)),
@@ -147,8 +148,8 @@ def _folders() -> Iterator[Finding]:
             yield Finding("folders", Level.WELL, f"{name}: {folder}")
 
 
-def _probes(found: list[str]) -> Iterator[Finding]:
-    found += present_probes()
+def _probes(bench: Bench | None, found: list[str]) -> Iterator[Finding]:
+    found += present(bench.devices if bench else [])
     for probe in found:
         yield Finding("probes", Level.WELL, probe)
     if not found:
@@ -236,9 +237,9 @@ def _bench(bench: Bench | None, probes: Sequence[str]) -> Iterator[Finding]:
         )
     for note in bench.notes:
         yield Finding("bench", Level.NOTE, str(note).replace("\n", ";"), note.remedy)
-    present = {str(port.device) for port in present_ports()}
+    ports = {str(port.device) for port in present_ports()}
     for device in bench.devices:
-        wrong = list(_device(device, probes, present))
+        wrong = list(_device(device, probes, ports))
         for what, remedy in wrong:
             yield Finding("bench", Level.WRONG, f"{device.name}: {what}", remedy)
         found = evidence(device.probe)
@@ -250,14 +251,14 @@ def _bench(bench: Bench | None, probes: Sequence[str]) -> Iterator[Finding]:
             yield Finding("bench", Level.WELL, f"{device.name}: {taken or 'free'}")
 
 
-def _device(device: BenchDevice, probes: Sequence[str], present: set[str]) -> Iterator[tuple[str, str]]:
+def _device(device: BenchDevice, probes: Sequence[str], ports: set[str]) -> Iterator[tuple[str, str]]:
     if device.probe not in probes:
-        yield (
-            f"its probe {device.probe} is not there",
-            "check cable and power; 'pyocd list' shows what is there",
-        )
+        remedy = "check cable and power; 'pyocd list' shows what is there"
+        if server_address(device.probe):
+            remedy = "start 'pyocd server' there, with --allow-remote; check address and port"
+        yield f"its probe {device.probe} is not there", remedy
     for role, url in device.ports.items():
-        if "://" not in url and url not in present and not Path(url).exists():
+        if "://" not in url and url not in ports and not Path(url).exists():
             yield (
                 f"its port {role} ({url}) is not there",
                 "check the cable; names change, USB serial numbers do not: hwgrep://SER=NUMBER",

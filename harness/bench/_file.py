@@ -11,9 +11,9 @@ from typing import Annotated, Final
 import platformdirs
 from pydantic import Field
 
-from .._errors import BenchError
+from .._errors import BenchError, ProbeError
 from ..boards import Board, Checked, Problem, Section, check_board, read_checked, shipped_boards
-from ..devices import PowerSettings
+from ..devices import PowerSettings, probe_id
 from ._labgrid import LabgridPlace
 from ._power import PowerSection
 
@@ -36,7 +36,7 @@ class _Device(Section):
     board: Text
     """Name of a shipped board, or a board file; paths count from the bench file."""
     probe: Text | int
-    """Unique id of the debug probe, see `pyocd list`."""
+    """Unique id of the debug probe, see `pyocd list`, or remote:HOST:PORT of a probe server."""
     device_id: Text | None = None
     """The chip's own unique number; checked before anything is erased."""
     ports: dict[Name, Text] = {}
@@ -114,8 +114,9 @@ class Bench:
 
     def device(self, name: str) -> BenchDevice:
         """The device of this name or probe id. Raises `BenchError`."""
+        known = probe_id(name)
         for device in self.devices:
-            if name in (device.name, device.probe):
+            if known in (device.name, device.probe):
                 return device
         raise BenchError(
             f"no device {name!r} on this bench",
@@ -161,13 +162,15 @@ def read_bench(path: Path) -> Bench:
     for index, device in enumerate(probed.content.devices):
         board = _board(device.board, path.parent)
         bench.problems += _board_problems(probed, ("devices", index, "board"), board)
+        probe, wrong = _probe(str(device.probe), probed, ("devices", index, "probe"))
+        bench.problems += wrong
         if device.power is not None:
             bench.problems += device.power.problems(probed, ("devices", index, "power"))
         where = f"{path}:{probed.document.line(('devices', index)) if probed.document else 1}"
         power, ports = device.power.settings() if device.power else None, dict(device.ports)
         place = LabgridPlace(device.place.name, device.place.coordinator) if device.place else None
         bench.devices.append(
-            BenchDevice(device.name, board, str(device.probe), device.device_id, ports, power, where, place)
+            BenchDevice(device.name, board, probe, device.device_id, ports, power, where, place)
         )
     bench.problems += _repeated(probed, bench.devices)
     for index, entry in enumerate(bench.devices):
@@ -177,6 +180,16 @@ def read_bench(path: Path) -> Bench:
 
 def _board(name: str, folder: Path) -> str:
     return name if name in shipped_boards() else str(folder / name)
+
+
+def _probe(text: str, checked: Checked[_File], path: tuple[str | int, ...]) -> tuple[str, list[Problem]]:
+    try:
+        return probe_id(text), []
+    except ProbeError as error:
+        wrong = checked.problem(
+            path, error.what, found=text, expected=error.expected or "", remedy=error.remedy or ""
+        )
+        return text, [wrong]
 
 
 def _board_problems(checked: Checked[_File], path: tuple[str | int, ...], board: str) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from .._errors import (
     QuarantineError,
 )
 from ..boards import Board
-from ..devices import Device, DeviceSettings, open_device, present_probes
+from ..devices import Device, DeviceSettings, open_device, present_probes, probe_id
 from ._file import Bench, BenchDevice
 from ._locks import DeviceLock
 from ._quarantine import check_quarantine, quarantine
@@ -38,7 +38,8 @@ class Request:
 
     def candidates(self) -> list[BenchDevice]:
         """Devices that would do, those of the bench file with all that it says. Raises `BenchError`."""
-        named, bench = self.settings.probe, self.bench
+        bench = self.bench
+        named = None if self.settings.probe is None else probe_id(self.settings.probe)
         listed = bench.devices if bench else []
         if named is not None:
             known = [device for device in listed if named in (device.name, device.probe)]
@@ -170,7 +171,7 @@ def _look_again(device: Device, listed: BenchDevice, error: BenchError) -> None:
         return
     except HarnessError as still:
         with suppress(Exception):  # pyOCD's own discovery may fail where a probe does
-            if listed.probe not in present_probes():
+            if listed.probe not in present_probes([listed.probe]):
                 return
         tail = device.console.tail() if "console" in device.capabilities else ""
         quarantine(listed.probe, f"{error.what}; after a reset: {still.what} ({still.found})", console=tail)

@@ -45,11 +45,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def list_devices(file: str | None, as_json: bool) -> None:
     """List the devices: where they are, who has them, whether they are well."""
-    from ..bench import bench_path, evidence, holder, read_bench
-    from ..devices import present_probes
+    from ..bench import bench_path, evidence, holder, present, read_bench
 
     bench = read_bench(bench_path(file)).require()
-    probes = present_probes()
+    probes = present(bench.devices)
     rows: list[dict[str, Any]] = []
     for device in bench.devices:
         taken, ill = holder(device.probe), evidence(device.probe)

@@ -13,6 +13,7 @@ from ._identity import Identity, check_identity, identify
 from ._ports import present_ports
 from ._power import EmulatedPower, Power, PowerSettings, ResetPower, SwitchedPower
 from ._ppk2 import PPK2_MILLIVOLTS, Ppk2Switch, is_ppk2
+from ._probe_id import probe_id, server_address
 from ._serial_port import Chunk, SerialPort
 from ._switches import CommandSwitch, DriverSwitch, LabgridSwitch
 
@@ -46,4 +47,6 @@ __all__ = [
     "open_device",
     "present_ports",
     "present_probes",
+    "probe_id",
+    "server_address",
 ]

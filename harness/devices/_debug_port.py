@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +19,7 @@ from .._errors import (
     ProbeMissingError,
     TargetLockedError,
 )
+from ._probe_id import probe_id, server_address
 
 __all__ = ["CoreSample", "DebugPort", "Reset", "present_probes"]
 
@@ -59,27 +61,24 @@ class DebugPort:
         options: Mapping[str, Any] | None = None,
         unlock: bool = False,
     ) -> None:
-        self.unique_id, self.target_type = unique_id, target
+        self.unique_id, self.target_type = probe_id(unique_id), target
         own = {"target_override": target, "auto_unlock": unlock}
         self._session = self._open({**_OPTIONS, **own, **(options or {})})
 
     def _open(self, options: dict[str, Any]) -> Any:
         from pyocd.core.exceptions import Error
-        from pyocd.core.helpers import ConnectHelper
 
         for name in ("pyocd", "pylink"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters arrives as an exception
         session: Any = None
         try:
-            session = ConnectHelper.session_with_chosen_probe(
-                unique_id=self.unique_id, blocking=False, return_first=True, options=options
-            )
+            session = self._choose(options)
             if session is None:
                 raise ProbeMissingError(
                     "no such debug probe",
                     where=self.unique_id,
                     found=f"probes present: {', '.join(present_probes()) or 'none'}",
-                    remedy="check cable, power and the id in the bench file; see 'pyocd list'",
+                    remedy="check cable, power and the id, which is that of 'pyocd list', whole",
                 )
             session.delegate = _NoRegisterDescription()
             session.open()
@@ -90,6 +89,21 @@ class DebugPort:
         except Exception as error:
             raise self._refusal(session, error) from None
         return session
+
+    def _choose(self, options: dict[str, Any]) -> Any:
+        """A session with the probe of this id, not open yet; ``None`` if there is none."""
+        from pyocd.core.session import Session
+        from pyocd.probe.aggregator import DebugProbeAggregator
+
+        if server_address(self.unique_id) is not None:
+            from ._remote_probe import RemoteProbe
+
+            return Session(RemoteProbe(self.unique_id), options=options)
+        for probe in DebugProbeAggregator.get_all_connected_probes(unique_id=self.unique_id):
+            # pyOCD also offers probes whose id contains this one. Locks go by the id as it stands.
+            if str(probe.unique_id) == self.unique_id:
+                return Session(probe, options=options)
+        return None
 
     def _refusal(self, session: Any, error: Exception) -> ProbeError:
         """Why a session could not be opened; what was opened of it is closed."""
@@ -122,9 +136,11 @@ class DebugPort:
 
     def close(self) -> None:
         """Let the target run and close the session."""
-        with _translated("closing the session", self.unique_id):
-            self._session.close()
-        _close_register_description(self._session.target)
+        try:
+            with _translated("closing the session", self.unique_id):
+                self._session.close()
+        finally:
+            _close_register_description(self._session.target)
 
     @property
     def target(self) -> Any:
@@ -282,6 +298,7 @@ _BRANCH_TO_ITSELF: Final = 0xE7FE
 
 _CPUID: Final = 0xE000ED00  # SCB.CPUID (Armv7-M Architecture Reference Manual, B3.2.3)
 _ARM: Final = 0x41
+_GREETING: Final = 3.0  # seconds for a probe server to say that it is one
 _AGAIN: Final = 0.05  # seconds between two tries to reconnect
 _OPTIONS: Final = {
     "auto_unlock": False,  # a locked part is somebody's decision; unlocking would erase it
@@ -308,11 +325,25 @@ def _close_register_description(target: Any) -> None:
         target._svd_location.filename._fileobj._file.close()
 
 
-def present_probes() -> list[str]:
-    """Unique ids of all debug probes that pyOCD sees."""
+def present_probes(wanted: Iterable[str] = ()) -> list[str]:
+    """Unique ids of all debug probes that pyOCD sees, and of those ``wanted`` whose probe server answers.
+
+    Ask for none that a session may use: pyOCD's server flushes the probe when a connection ends.
+    """
     from pyocd.probe.aggregator import DebugProbeAggregator
 
-    return [str(probe.unique_id) for probe in DebugProbeAggregator.get_all_connected_probes()]
+    seen = [str(probe.unique_id) for probe in DebugProbeAggregator.get_all_connected_probes()]
+    return seen + _behind_servers([probe for probe in wanted if server_address(probe)])
+
+
+def _behind_servers(probes: list[str]) -> list[str]:
+    if not probes:
+        return []
+    from ._remote_probe import server_answers
+
+    with ThreadPoolExecutor(len(probes)) as pool:  # hosts that are off cost the wait of one
+        answers = pool.map(lambda probe: server_answers(probe, seconds=_GREETING), probes)
+        return [probe for probe, answers_there in zip(probes, answers, strict=True) if answers_there]
 
 
 def unlocked(session: Any) -> bool:
@@ -332,7 +363,7 @@ def probe_failure(doing: str, where: str, error: Exception) -> ProbeError | None
             f"{doing} failed: the probe is gone",
             where=where,
             found=str(error),
-            remedy="check the USB cable; then run again",
+            remedy=getattr(error, "remedy", "check the USB cable; then run again"),
         )
     if isinstance(error, exceptions.ProbeError):
         return ProbeFirmwareError(

@@ -187,10 +187,15 @@ def test_reset_runs_the_program_from_its_start(
     assert int.from_bytes(debug.read(chip.reset_reasons, 4), "little") == expected
 
 
-def test_unknown_probe_is_told_with_those_present(board: control.EmulatedBoard) -> None:
+@pytest.mark.parametrize("part", ["no-such-probe", "emulated", "all but the last", "upper case"])
+def test_unknown_probe_is_told_with_those_present(
+    board: control.EmulatedBoard, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = {"all but the last": board.entry.uid[:-1], "upper case": board.entry.uid.upper()}
     with pytest.raises(ProbeError, match="no such debug probe") as caught:
-        DebugPort("no-such-probe", target="nrf52840")
+        DebugPort(others.get(part, part), target="nrf52840")
     assert board.entry.uid in str(caught.value)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_address_without_flash_is_refused(debug: DebugPort) -> None:
