@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any, Final
 from .._errors import PortBusyError, PortError, PortMissingError
 from ..boards import SerialPort as PortOfBoard
 
-__all__ = ["close_port", "find_port", "open_port", "present_ports", "usb_serial", "vanished"]
+__all__ = ["abort_write", "close_port", "find_port", "open_port", "present_ports", "usb_serial", "vanished"]
 
 _BUSY: Final = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ECONNREFUSED)
@@ -110,14 +111,24 @@ def vanished(url: str, number: str | None, error: Exception) -> PortError:
     )
 
 
+def abort_write(serial: Any) -> None:
+    """End a write that waits for a peer which takes nothing: it has no deadline in pyserial."""
+    stream = getattr(serial, "_socket", None)
+    with suppress(AttributeError, OSError):
+        if stream is None:
+            serial.cancel_write()
+        else:
+            stream.shutdown(socket.SHUT_RDWR)
+
+
 def close_port(serial: Any) -> None:
     """Close without pyserial's pauses."""
     stream = getattr(serial, "_socket", None)
     if stream is None or hasattr(serial, "_thread"):  # rfc2217 has a thread that its own close ends
         serial.close()
-        return
-    stream.close()  # pyserial's own close of a socket:// port sleeps for 0.3 s
-    serial.is_open = False
+    if stream is not None:  # pyserial's own close of socket:// sleeps for 0.3 s, rfc2217's may leave it open
+        stream.close()
+        serial.is_open = False
 
 
 def find_port(serial: PortOfBoard) -> str:

@@ -17,7 +17,7 @@ from .._errors import PortError
 from ..protocols.links import FrameErrors, FrameLink, Unsubscribe
 from ..protocols.slipmux import CoapFrame, Decoder, Event, FrameError, Text
 from ..protocols.smp import LineDecoder, SmpMessage
-from ._ports import close_port, open_port, usb_serial, vanished
+from ._ports import abort_write, close_port, open_port, usb_serial, vanished
 
 __all__ = ["Chunk", "SerialPort"]
 
@@ -66,12 +66,10 @@ class SerialPort:
         self._work = threading.Condition(self._lock)
         self._closing = self._closed = False
         self._waiter = _waiter(self._serial)
-        self._threads = [
-            threading.Thread(target=target, name=f"serial {name} {what}", daemon=True)
-            for what, target in (("reader", self._read), ("writer", self._write))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._reader = threading.Thread(target=self._read, name=f"serial {name} reader", daemon=True)
+        self._writer = threading.Thread(target=self._write, name=f"serial {name} writer", daemon=True)
+        self._reader.start()
+        self._writer.start()
 
     @property
     def name(self) -> str:
@@ -141,12 +139,17 @@ class SerialPort:
             self._closing = True
             self._work.notify()
         self._waiter.wake()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
+        self._join(self._reader)
+        abort_write(self._serial)  # and only now: for the reader it would be the port that vanished
+        self._join(self._writer)
         self._waiter.close()
         with suppress(OSError):
             close_port(self._serial)
+
+    @staticmethod
+    def _join(thread: threading.Thread) -> None:
+        if thread is not threading.current_thread():
+            thread.join()
 
     def _read(self) -> None:
         try:

@@ -139,7 +139,8 @@ def pseudo_terminal() -> Iterator[PseudoTerminal]:
 class Rfc2217Port:
     """A serial port on the network whose board talks at one speed: at any other its text is garbage.
 
-    ``talk`` is its answer to whatever is typed, ``url`` is where it listens.
+    ``talk`` is its answer to whatever is typed, ``url`` is where it listens. It takes nothing more
+    while ``hears`` is not set.
     """
 
     def __init__(self, baud: int, talk: bytes) -> None:
@@ -147,10 +148,13 @@ class Rfc2217Port:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"rfc2217://127.0.0.1:{self._server.getsockname()[1]}"
         self.received = bytearray()
+        self.hears = threading.Event()
+        self.hears.set()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        self.hears.set()
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
@@ -173,6 +177,7 @@ class Rfc2217Port:
         while data := connection.recv(1024):
             typed = b"".join(manager.filter(data))
             self.received += typed
+            self.hears.wait()
             if typed:
                 right = line.baudrate == self.baud
                 text = self._talk if right else bytes(byte << 1 & 0xFF | 0x81 for byte in self._talk)

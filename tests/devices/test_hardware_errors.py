@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from harness import (
     ProbeMissingError,
     TargetLockedError,
 )
+from harness._deadline import Deadline
 from harness.devices import CommandSwitch, Console, DebugPort, LabgridSwitch, SerialPort
 from harness.emulator import control
 
@@ -258,6 +260,46 @@ def test_port_that_comes_back_under_another_name(monkeypatch: pytest.MonkeyPatch
             console = Console(port, framed=False)
             after.say(b"boot: again\n")
             console.expect("boot: again")
+
+
+@pytest.mark.parametrize("kind", ["pty", "socket", "rfc2217"])
+def test_line_that_takes_nothing_does_not_keep_the_port_open(kind: str) -> None:
+    def first() -> object:
+        """Wait for the first bytes: the writer is at it."""
+        if kind == "pty":
+            return terminal.hear(1)
+        if kind == "socket":
+            peer, _ = server.accept()
+            stack.callback(peer.close)
+            return peer.recv(1)
+        limit = Deadline(10)
+        while not line.received and not limit.expired:
+            limit.pause(0.01)
+        return line.received
+
+    with ExitStack() as stack:
+        if kind == "pty":
+            terminal = stack.enter_context(pseudo_terminal())
+            url = terminal.name
+        elif kind == "socket":
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            url = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        else:
+            line = Rfc2217Port(115200, b"")
+            stack.callback(line.close)
+            url = line.url
+        port = SerialPort(url, baud=115200)
+        if kind == "rfc2217":
+            line.hears.clear()
+        ends: list[Exception | None] = []
+        port.subscribe(lambda _message: None, ends.append)
+        port.send(b"x" * (16 << 20))
+        assert first()
+        end = threading.Thread(target=port.close, daemon=True)
+        end.start()
+        end.join(20)
+        assert not end.is_alive()
+        assert ends == [None], "an orderly end"
 
 
 # power
