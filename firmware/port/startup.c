@@ -16,7 +16,7 @@ static void fault(void) { port_reset(); }
 __attribute__((weak)) void SysTick_Handler(void) { fault(); }
 __attribute__((weak)) void UART0_Handler(void) { fault(); }
 
-__attribute__((noreturn)) void Reset_Handler(void) {
+__attribute__((noreturn, used)) static void start(void) {
     const uint32_t *from = &_data_load;
     for (uint32_t *to = &_data_start; to < &_data_end;)
         *to++ = *from++;
@@ -24,6 +24,34 @@ __attribute__((noreturn)) void Reset_Handler(void) {
         *to++ = 0;
     main();
     port_reset();
+}
+
+/*
+ * Boot loaders differ in how they leave the core. MCUboot sets VTOR with CONFIG_BOOT_INTR_VEC_RELOC only, and without
+ * CONFIG_MCUBOOT_CLEANUP_ARM_CORE its thread's stack stays in use, interrupts enabled, and BASEPRI raised.
+ */
+__attribute__((naked, noreturn)) void Reset_Handler(void) {
+    __asm volatile("cpsid i\n"
+                   "movs r0, #0\n"
+                   "ldr r1, =0xE000E010\n" /* SYST_CSR */
+                   "str r0, [r1]\n"
+                   "mvns r2, r0\n"
+                   "ldr r1, =0xE000E180\n" /* NVIC_ICER0 to 2, NVIC_ICPR0 to 2 */
+                   "str r2, [r1]\n str r2, [r1, #4]\n str r2, [r1, #8]\n"
+                   "ldr r1, =0xE000E280\n"
+                   "str r2, [r1]\n str r2, [r1, #4]\n str r2, [r1, #8]\n"
+                   "ldr r1, =0xE000ED08\n" /* SCB_VTOR */
+                   "ldr r2, =vectors\n"
+                   "str r2, [r1]\n"
+                   "ldr r2, [r2]\n"
+                   "msr control, r0\n"
+                   "isb\n"
+                   "msr msp, r2\n"
+                   "msr basepri, r0\n"
+                   "cpsie i\n"
+                   "isb\n"
+                   "b start\n"
+                   ".ltorg\n");
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16 + 64] = {

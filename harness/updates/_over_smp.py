@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from .._deadline import Deadline
@@ -77,7 +78,7 @@ class SmpDelivery:
 
     @property
     def _sign_seconds(self) -> float:
-        """What an echo may take before the next one: there and back, as slow as the link is."""
+        """What an answer may take before the next try: there and back, as slow as the link is."""
         its = self.bad_link.conditions if self.bad_link is not None else LinkConditions()
         return _SIGN_SECONDS + 2 * (its.delay + its.jitter + its.hold * (its.reordering > 0))
 
@@ -129,7 +130,9 @@ class SmpDelivery:
     def _wait_answer(self, client: SmpClient, limit: Deadline) -> None:
         while True:
             try:
-                client.echo("up?", deadline=min(self._sign_seconds, limit.remaining))
+                # A refusal is an answer, too. MCUboot has none for an echo if it is built without.
+                with suppress(RequestError):
+                    client.parameters(deadline=min(self._sign_seconds, limit.remaining))
             except DeadlineExceeded:
                 if limit.expired:
                     raise limit.exceeded("an answer over SMP", seen="none", where=self._device.name) from None

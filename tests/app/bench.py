@@ -166,6 +166,16 @@ def jump(vectors: int) -> bytes:
     )
 
 
+def rough_jump(vectors: int) -> bytes:
+    """The same, as MCUboot may do it: no VTOR, its stack in use, BASEPRI raised, receiver left on."""
+    code = bytes.fromhex(
+        "0000042009000000202080f311880f4880f30988022080f31488bff36f8f0c480821c0f800150b49c0f83415"
+        "0121c0f838151422c0f8042301600748042101600648016881f3088840680047000400200020004000050020"
+        "00e100e0"
+    )
+    return code + vectors.to_bytes(4, "little")
+
+
 @dataclass(frozen=True)
 class Setup:
     """What a bench is made of."""
@@ -177,6 +187,7 @@ class Setup:
     defines: tuple[tuple[str, int], ...] = ()
     model: bool = True
     boot_loader: bool = False
+    start: Callable[[int], bytes] = jump
     app_slot: int = 0x10000
 
     @property
@@ -198,7 +209,7 @@ class Bench:
         if setup.boot_loader:
             self.machine.program(*Elf.read(compile_program(bootloader_program(self.layout))).binary())
         else:
-            self.machine.program(0, jump(self.slot(0).address + HEADER))
+            self.machine.program(0, setup.start(self.slot(0).address + HEADER))
         self.machine.program(self.slot(0).address, setup.app())
         if setup.model and setup.components > 1:
             self.machine.program(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bench import MS, QUICK, Bench
+from .bench import MS, QUICK, Bench, rough_jump
 from .wire import ACK, CONTENT_FORMAT, LOCATION_PATH, URI_QUERY, Message
 
 
@@ -129,3 +129,9 @@ def test_restarted_devices_vary(device: Bench):
     assert device.execute("/3/0/4") == "2.04"
     device.until(lambda: len(device.registrations) == 2)
     assert (device.registrations[1].mid, device.registrations[1].token) != (first.mid, first.token)
+
+
+def test_boot_loader_may_leave_the_core_as_it_likes(make):
+    device = make(start=rough_jump)
+    assert device.read("/3/0/3") == "1.0.0"
+    assert device.command("echo still there") == ("still there", "ok")

@@ -161,6 +161,8 @@ class Sysbuild:
     external: dict[str, tuple[int, int]] = field(default_factory=dict)
     base: int = 0
     mcumgr: str = ""
+    boot_mcumgr: str | None = None
+    """What MCUboot chooses, if not the same."""
     partitions: str | None = None
     runners: str | None = _RUNNERS
     source: str = "/mcuboot/boot/zephyr"
@@ -182,7 +184,8 @@ class Sysbuild:
                 *(f"CONFIG_{key}={value}" for key, value in options.items()),
             ]
             (zephyr / ".config").write_text("\n".join([*lines, "# CONFIG_BOOT_ENCRYPT_IMAGE is not set", ""]))
-            (zephyr / "zephyr.dts").write_text(tree(slots, self.external, self.base, self.mcumgr))
+            mcumgr = self.mcumgr if name == "app" or self.boot_mcumgr is None else self.boot_mcumgr
+            (zephyr / "zephyr.dts").write_text(tree(slots, self.external, self.base, mcumgr))
             (zephyr / "zephyr.hex").write_text(":00000001FF\n")
             if self.runners is not None:
                 (zephyr / "runners.yaml").write_text(self.runners)

@@ -16,6 +16,8 @@ from harness.mcuboot import SwapMode
 
 from .build_folders import KEY, Sysbuild, package
 
+_RECOVERY = {"MCUBOOT_SERIAL": "y", "BOOT_SERIAL_UART": "y", "BOOT_SERIAL_NO_APPLICATION": "y"}
+
 APP, BOOT = "app/zephyr/.config", "mcuboot/zephyr/.config"
 MANAGED = """\
 EMPTY_0:
@@ -244,20 +246,44 @@ def test_key_is_found_where_mcuboot_finds_it(tmp_path: Path) -> None:
     assert board.mcuboot.signature.private_key == "mcuboot/root-ed25519.pem"
 
 
+@pytest.mark.parametrize("over_smp", [False, True])
 @pytest.mark.parametrize(
-    ("chosen", "over_smp", "recovery"), [("", False, True), ("", True, True), ("&uart1", True, False)]
+    ("application", "boot", "port"),
+    [("", "", "console"), ("&uart0", "&uart0", "console"), ("&uart1", "&uart1", "mcumgr")],
 )
-def test_serial_recovery_is_on_the_console(
-    tmp_path: Path, chosen: str, over_smp: bool, recovery: bool
+def test_serial_recovery_is_where_mcuboot_has_it(
+    tmp_path: Path, application: str, boot: str, port: str, over_smp: bool
 ) -> None:
-    build = Sysbuild(mcumgr=chosen)
-    build.boot |= {"MCUBOOT_SERIAL": "y", "BOOT_SERIAL_UART": "y", "BOOT_SERIAL_NO_APPLICATION": "y"}
+    build = Sysbuild(mcumgr=application, boot_mcumgr=boot)
+    build.boot |= _RECOVERY
     if over_smp:
         build.application["MCUMGR_TRANSPORT_UART"] = "y"
     board = loaded(build, tmp_path)
-    assert board.mcuboot.serial_recovery is recovery
+    assert board.mcuboot.serial_recovery
     assert board.protocols == ("smp",) * over_smp
-    assert board.serial[0].carries == (["console", "smp"] if recovery else ["console"])
+    assert [each.role for each in board.serial if "smp" in each.carries] == [port]
+
+
+@pytest.mark.parametrize(("application", "boot"), [("&uart1", ""), ("", "&uart1")])
+def test_serial_recovery_on_another_port_than_updates_is_left_out(
+    tmp_path: Path, application: str, boot: str
+) -> None:
+    build = Sysbuild(mcumgr=application, boot_mcumgr=boot)
+    build.boot |= _RECOVERY
+    build.application["MCUMGR_TRANSPORT_UART"] = "y"
+    board = loaded(build, tmp_path)
+    assert not board.mcuboot.serial_recovery
+    assert board.protocols == ("smp",)
+
+
+@pytest.mark.parametrize(
+    ("said", "soc"),
+    [("nrf52840", "nrf52840"), ("nRF52840_QIAA", "nRF52840"), ("nRF9160_SICA", "nRF9160_SICA")],
+)
+def test_soc_is_one_that_firmware_is_built_for(tmp_path: Path, said: str, soc: str) -> None:
+    build = Sysbuild()
+    build.boot["SOC"] = build.application["SOC"] = f'"{said}"'
+    assert loaded(build, tmp_path).soc == soc
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,8 @@ void port_init(bool receive) {
     CLOCK_HFCLKSTARTED = 0;
     CLOCK_HFCLKSTART = 1;
     while (!CLOCK_HFCLKSTARTED) {}
-#if BOOT_SERIAL_RECOVERY
-    UARTE_ENABLE = 0; /* it may be on */
-#endif
+    UARTE_ENABLE = 0; /* a boot loader may have left it on */
+    UARTE_INTENCLR = 0xFFFFFFFFu;
     UARTE_PSEL_TXD = PIN_TXD;
     UARTE_PSEL_RXD = PIN_RXD;
     UARTE_BAUDRATE = baud_register(CONSOLE_BAUD);

@@ -185,9 +185,7 @@ void port_init(bool receive) {
     RCC_APB2ENR |= RCC_APB2ENR_USART1;
     (void)RCC_APB2ENR; /* a clock needs two cycles to get there (RM0351 6.2.17) */
     connect_pins();
-#if BOOT_SERIAL_RECOVERY
-    USART1_CR1 = 0; /* it may be on, and takes no rate then */
-#endif
+    USART1_CR1 = 0; /* a boot loader may have left it on, and it takes no rate then */
     USART1_BRR = (HCLK + CONSOLE_BAUD / 2) / CONSOLE_BAUD;
     if (!receive) {
         USART1_CR1 = USART_CR1_UE | USART_CR1_TE;

@@ -151,11 +151,12 @@ def _soc(build: Build, content: dict[str, Any], origins: dict[str, str], finding
     soc = domain.config.text("SOC")
     if soc is not None:
         content["soc"], origins["soc"] = soc.value, soc.where
-        plain = soc.value.lower().split("_")[0]
+        plain, *_ = soc.value.split("_")
         from harness.emulator import soc_names
 
-        if plain in soc_names():
-            content["emulator"], origins["emulator"] = plain, soc.where
+        if plain.lower() in soc_names():  # before Zephyr 3.7 a part number follows: nRF52840_QIAA
+            content["soc"] = plain
+            content["emulator"], origins["emulator"] = plain.lower(), soc.where
     else:
         content["soc"] = str(content["name"])
         findings.note(domain.config.file, "names no SoC", name="CONFIG_SOC")
@@ -240,15 +241,21 @@ def _serial(build: Build, origins: dict[str, str], findings: Findings) -> list[d
 
 
 def _recovery(build: Build, content: dict[str, Any], origins: dict[str, str], findings: Findings) -> None:
-    """Serial recovery is on the console; a board has one port with SMP."""
-    console = next(iter(content["serial"]), None)
-    option = build.mcuboot.config.on("BOOT_SERIAL_NO_APPLICATION") if build.mcuboot else None
-    if option is None or "serial_recovery" not in content["mcuboot"]:
+    """Recovery is on MCUboot's ``zephyr,uart-mcumgr``, else its console; a board has one port with SMP."""
+    boot, ports = build.mcuboot, content["serial"]
+    option = boot.config.on("BOOT_SERIAL_NO_APPLICATION") if boot else None
+    if boot is None or option is None or "serial_recovery" not in content["mcuboot"]:
         return
-    if console and "smp" in console["carries"]:
+    own = boot.tree.mcumgr if boot.tree else None
+    role = "mcumgr" if own else "console"
+    taken = next((port["role"] for port in ports if "smp" in port["carries"]), None)
+    if taken == role:
         return
-    if console and "protocols" not in content:
-        console["carries"].append("smp")
+    if taken is None and ports:
+        if own is None:
+            ports[0]["carries"].append("smp")
+        else:
+            ports.append({"role": role, "baud": own.value, "carries": ["smp"]})
         return
     del content["mcuboot"]["serial_recovery"], origins["mcuboot.serial_recovery"]
     findings.note(

@@ -129,7 +129,7 @@ class SmpClient:
         """
         from smpclient.requests.os_management import ResetWrite
 
-        self._ask(ResetWrite(boot_mode=1) if recovery else ResetWrite(), "a reset", deadline)
+        self._ask(ResetWrite(boot_mode=1) if recovery else ResetWrite(), "a reset", deadline, empty=True)
 
     # group image
 
@@ -148,7 +148,9 @@ class SmpClient:
         """Ask for the image with this SHA-256 (its TLV) to be tried at the next boot."""
         from smpclient.requests.image_management import ImageStatesWrite
 
-        return self._ask_for(ImageStatesWrite(hash=digest), "a trial of an image", deadline)
+        # MCUboot 2.0 and 2.1 take what was on the stack for a ``confirm`` that is left out.
+        request = ImageStatesWrite(hash=digest, confirm=False)
+        return self._ask_for(request, "a trial of an image", deadline)
 
     def confirm(
         self, digest: bytes | None = None, *, deadline: float | Deadline = _ANSWER_SECONDS
@@ -166,7 +168,7 @@ class SmpClient:
         """Erase a slot that is not in use. Slots are numbered through: 2 and 3 are those of image 1."""
         from smpclient.requests.image_management import ImageErase
 
-        self._ask(ImageErase(slot=slot), f"erasing slot {slot}", deadline)
+        self._ask(ImageErase(slot=slot), f"erasing slot {slot}", deadline, empty=True)
 
     def upload(
         self,
@@ -206,7 +208,10 @@ class SmpClient:
         first: dict[str, Any] = {"len": len(data), "image": image, "sha": sha256(data).digest()}
         piece = data[offset : offset + size]
         request = ImageUploadWrite(off=offset, data=piece, **({} if offset else first))
-        answer = self._ask(request, f"a piece of {len(piece)} bytes for offset {offset}", deadline)
+        what = f"a piece of {len(piece)} bytes for offset {offset}"
+        answer = self._ask(request, what, deadline)
+        if answer.off is None:
+            raise self._refused(answer, what)
         return int(answer.off)
 
     async def _upload(
@@ -235,6 +240,7 @@ class SmpClient:
         limit: Deadline,
     ) -> RequestError | None:
         """None once the device has all, or its refusal where an upload from the start tells what it has."""
+        from smp.image_management import ImageUploadWriteResponse
         from smpclient.exceptions import SMPUploadError
 
         at, still = -1, 0
@@ -258,6 +264,9 @@ class SmpClient:
         except SMPUploadError as error:
             refusal = error.args[0] if error.args else error
             if isinstance(refusal, str):
+                last = ImageUploadWriteResponse.loads(self._line.answer)
+                if last.off is None:
+                    raise self._refused(last, f"an upload of {len(data)} bytes for image {image}") from None
                 raise ProtocolError(
                     "the device says that it has received something else",
                     where=self.name,
@@ -288,7 +297,7 @@ class SmpClient:
             ImageSlot(
                 image=found.image or 0,
                 slot=found.slot,
-                version=found.version,
+                version=_version(found.version),
                 hash=bytes(found.hash) if found.hash is not None else None,
                 bootable=bool(found.bootable),
                 pending=bool(found.pending),
@@ -316,18 +325,23 @@ class SmpClient:
                 raise
             return found
 
-    def _ask(self, request: Any, what: str, deadline: float | Deadline) -> Any:
+    def _ask(self, request: Any, what: str, deadline: float | Deadline, *, empty: bool = False) -> Any:
+        """The answer; ``empty`` for one that has nothing to tell, which MCUboot tells as ``rc`` 0."""
         from smpclient.generics import error
 
         limit = Deadline.of(deadline)
         answer: Any = self._call(lambda client: client.request(request, limit.remaining), limit, what)
-        if error(answer):
+        if error(answer) and not (empty and getattr(answer, "rc", None) == 0):
             raise self._refused(answer, what)
         return answer
 
     def _refused(self, answer: Any, what: str) -> RequestError:
-        error = getattr(answer, "err", answer)
-        code = getattr(error.rc, "name", str(error.rc))
+        from smp.error import MGMT_ERR
+
+        rc = getattr(answer, "err", answer).rc
+        if rc in set(MGMT_ERR) and not hasattr(rc, "name"):  # beside an offset that is missing
+            rc = MGMT_ERR(rc)
+        code = getattr(rc, "name", str(rc))
         return RequestError(
             f"the device refuses {what}",
             code=code,
@@ -367,6 +381,12 @@ class SmpClient:
             ) from None
         except OSError as error:
             raise PortError("the device cannot be reached", where=self.name, found=str(error)) from None
+
+
+def _version(text: str) -> str:
+    """Zephyr and MCUboot write a build number as a fourth part."""
+    parts = text.split(".")
+    return "+".join((".".join(parts[:3]), parts[3])) if len(parts) == 4 else text
 
 
 def _short(error: Exception) -> str:

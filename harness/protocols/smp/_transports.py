@@ -133,6 +133,8 @@ class Patient:
         self._buffer: int | None = None
         self.sent = self.strays = 0
         """Messages sent for the latest request, and answers to others that came meanwhile."""
+        self.answer = b""
+        """The latest answer."""
 
     async def connect(self, address: str, timeout_s: float) -> None:
         """Be ready to send."""
@@ -168,6 +170,7 @@ class Patient:
             # Group, sequence and command, and an operation that is the answer to this one.
             same = found[4:_HEADER] == request[4:_HEADER] and len(found) >= _HEADER
             if same and found[0] & 7 == (request[0] & 7) + 1:
+                self.answer = found
                 return found
             self.strays += 1
 
