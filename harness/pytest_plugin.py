@@ -20,7 +20,8 @@ _OPTIONS: Sequence[tuple[str, str, dict[str, Any], str]] = (
         "board",
         "append",
         {"metavar": "BOARD"},
-        "board to test: the name of a shipped board or a board file; may be repeated, tests run for each",
+        "board to test: the name of a shipped board or a board file, or twister for that of its build;"
+        " may be repeated, tests run for each",
     ),
     ("backend", "store", {"metavar": "KIND"}, "what the board runs on: embedded, renode or hardware"),
     ("probe", "store", {"metavar": "ID"}, "unique id of the debug probe, or name on the bench, for hardware"),

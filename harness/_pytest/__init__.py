@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from . import _fixtures, _link, _reports, _settings
+from . import _fixtures, _link, _reports, _settings, _twister
 
 __all__ = ["activate"]
 
@@ -16,3 +16,5 @@ def activate(config: pytest.Config) -> None:
     config.pluginmanager.register(_fixtures, "mcuboot-harness-fixtures")
     config.pluginmanager.register(_link, "mcuboot-harness-link")
     config.pluginmanager.register(_reports, "mcuboot-harness-reports")
+    if settings.shared:
+        config.pluginmanager.register(_twister.Beside(), "mcuboot-harness-twister")

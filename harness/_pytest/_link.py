@@ -9,6 +9,7 @@ import pytest
 
 from ..protocols import LinkConditions
 from ..updates import UpdateRig
+from ._twister import add_properties
 
 __all__ = ["read"]
 
@@ -45,7 +46,7 @@ def pytest_runtest_makereport(
     """Show in the report of a failure what the link did, and what the server refused."""
     rig = (getattr(item, "funcargs", None) or {}).get("hil_rig")
     if call.when == "teardown" and isinstance(rig, UpdateRig):
-        item.user_properties.extend(_properties(rig))
+        add_properties(item, _properties(rig))
     report = yield
     for name, link in rig.bad_links.items() if report.failed and isinstance(rig, UpdateRig) else ():
         lines = str(link.report).splitlines()

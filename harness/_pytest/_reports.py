@@ -23,6 +23,7 @@ from ..pytest_plugin import FIXTURES
 from ..updates import ImageFactory, UpdateRig, describe
 from ._fixtures import ATTENDANCE_KEY, DEVICE_KEY
 from ._settings import KEY
+from ._twister import add_properties
 
 __all__: list[str] = []
 
@@ -59,7 +60,7 @@ def pytest_runtest_makereport(
     if call.excinfo is not None and isinstance(error, HarnessError | VerdictError):
         _shorten(call.excinfo, item)
     if call.when == "teardown":
-        item.user_properties.extend(_properties(item))
+        add_properties(item, _properties(item))
     report = yield
     if report.failed:
         report.sections.extend(_sections(item, error))

@@ -20,7 +20,7 @@ from ..devices import CommandSwitch, DeviceSettings
 from ..protocols import LinkConditions
 from ..renode import platform_names
 from ..updates import BOOT_SECONDS
-from . import _link
+from . import _link, _twister
 
 __all__ = ["KEY", "Settings", "read"]
 
@@ -47,6 +47,8 @@ class Settings:
     bench: Bench | None = None
     wait: float = 0.0
     protocol: str | None = None
+    shared: bool = False
+    """Twister's own fixtures use the same device."""
 
     def request(self, board: Board) -> Request:
         """Which device to take from the bench."""
@@ -77,7 +79,9 @@ def read(config: pytest.Config) -> Settings:
     def pairs(name: str) -> dict[str, str]:
         return _pairs(name, pytest_plugin.setting(config, name) or ())
 
-    backend = text("backend") or "embedded"
+    told = _twister.read(config)
+    on_hardware = told is not None and told.hardware
+    backend = text("backend") or ("hardware" if on_hardware else "embedded")
     if backend not in _ONLY_FOR:
         raise pytest.UsageError(f"--hil-backend: {backend!r} is none of {', '.join(_ONLY_FOR)}")
     for other, names in _ONLY_FOR.items():
@@ -87,7 +91,7 @@ def read(config: pytest.Config) -> Settings:
             raise pytest.UsageError(
                 f"--hil-{wrong[0]} is for --hil-backend {other}, and this run's backend is {backend}"
             )
-    boards = _boards(config)
+    boards = _boards(config, told)
     build_options = _numbers("build-option", pairs("build-option"))
     link = _link.read(text("link"))
     protocol = _protocol(text("protocol"), boards)
@@ -102,20 +106,25 @@ def read(config: pytest.Config) -> Settings:
         _check_renode(boards)
         device = DeviceSettings(backend=backend)
         return Settings(boards, device, build_options, link, boot_seconds, protocol=protocol)
-    ports = pairs("port")
+    ports, probe = pairs("port"), text("probe")
+    shared = told is not None and told.probe is not None and probe in ("", told.probe)
+    if told is not None and shared:
+        probe = told.probe or ""
+        if told.port and boards[0].serial:
+            ports = {boards[0].serial[0].role: told.port} | ports
     on, off = (_command(f"power-{name}", text(f"power-{name}")) for name in ("on", "off"))
     if bool(on) != bool(off):
         raise pytest.UsageError("--hil-power-on and --hil-power-off need each other")
     bench = _bench(text("bench"))
-    _check_bench(config, boards, ports, bench)
+    _check_bench(config, boards, ports, None if shared else bench)
     device = DeviceSettings(
         backend=backend,
-        probe=text("probe") or None,
+        probe=probe or None,
         ports=ports,
         power=CommandSwitch(off, on) if on else None,
     )
     wait = _between("wait", text("wait"), _WAITS, 0.0)
-    return Settings(boards, device, build_options, link, boot_seconds, bench, wait, protocol)
+    return Settings(boards, device, build_options, link, boot_seconds, bench, wait, protocol, shared)
 
 
 def _bench(named: str) -> Bench | None:
@@ -137,14 +146,18 @@ def _protocol(name: str, boards: Sequence[Board]) -> str | None:
     return name or None
 
 
-def _boards(config: pytest.Config) -> tuple[Board, ...]:
+def _boards(config: pytest.Config, told: _twister.Twister | None) -> tuple[Board, ...]:
     names = pytest_plugin.setting(config, "board")
     if names == config.getini("hil_board") and config.inipath is not None:
         # A file named in the ini file is looked for beside the ini file.
         beside = [config.inipath.parent / name for name in names]
         names = [str(file) if file.is_file() else name for file, name in zip(beside, names, strict=True)]
+    if _twister.BOARD in names and told is None:
+        raise pytest.UsageError(
+            f"--hil-board {_twister.BOARD}: twister does not run this (no --twister-harness and --build-dir)"
+        )
     try:
-        boards = [find_board(name) for name in names]
+        boards = [told.board() if told and name == _twister.BOARD else find_board(name) for name in names]
     except BoardError as error:
         raise pytest.UsageError(str(error)) from None
     found: dict[str, Path] = {}

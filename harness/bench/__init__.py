@@ -6,7 +6,7 @@ probe's id, so that they hold for whoever reaches the same board in another way.
 
 from ._discovery import Proof, Suggestion, present, prove, suggest
 from ._doctor import Finding, Level, System, examine
-from ._file import Bench, BenchDevice, bench_path, read_bench
+from ._file import Bench, BenchDevice, bench_path, map_probe, read_bench
 from ._labgrid import LabgridPlace
 from ._locks import DeviceLock, Holder, holder, owner, release, reserve
 from ._quarantine import Evidence, check_quarantine, end_quarantine, evidence, quarantine
@@ -34,6 +34,7 @@ __all__ = [
     "evidence",
     "examine",
     "holder",
+    "map_probe",
     "open_on_bench",
     "owner",
     "present",

@@ -17,9 +17,10 @@ from ..devices import PowerSettings, probe_id
 from ._labgrid import LabgridPlace
 from ._power import PowerSection
 
-__all__ = ["Bench", "BenchDevice", "bench_path", "read_bench"]
+__all__ = ["Bench", "BenchDevice", "bench_path", "map_probe", "read_bench"]
 
 _NAME: Final = "bench.yaml"
+_JLINK_RUNNERS: Final = ("jlink", "nrfjprog", "nrfutil")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -275,8 +276,14 @@ def _read_map(bench: Bench) -> Bench:
         names[board] = names.get(board, 0) + 1
         name = board if names[board] == 1 else f"{board}-{names[board]}"
         line = checked.document.line(path) if checked.document else 1
-        bench.devices.append(BenchDevice(name, board, str(probe), None, ports, where=f"{bench.file}:{line}"))
+        unique = map_probe(str(probe), entry.runner)
+        bench.devices.append(BenchDevice(name, board, unique, None, ports, where=f"{bench.file}:{line}"))
     return bench
+
+
+def map_probe(probe: str, runner: str | None) -> str:
+    """The id that pyOCD gives the probe of a hardware map: USB puts zeros before the number of a J-Link."""
+    return probe.lstrip("0") if runner in _JLINK_RUNNERS and probe.isdecimal() else probe
 
 
 def _platform_board(platform: str) -> str | None:

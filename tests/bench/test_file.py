@@ -129,7 +129,7 @@ def test_hardware_map_of_twister(tmp_path: Path) -> None:
     bench = read(MAP, tmp_path)
     assert not bench.problems
     assert [(device.name, device.board, device.probe, device.ports) for device in bench.devices] == [
-        ("nrf52840dk", "nrf52840dk", "000683759358", {"console": "/dev/ttyACM0"}),
+        ("nrf52840dk", "nrf52840dk", "683759358", {"console": "/dev/ttyACM0"}),
         ("nrf52840dk-2", "nrf52840dk", "683759359", {"console": "/dev/ttyACM2"}),
     ]
     notes = "\n".join(map(str, bench.notes))

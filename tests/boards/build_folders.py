@@ -154,6 +154,7 @@ class Sysbuild:
             "ROM_START_OFFSET": "0x200",
             "MCUBOOT_SIGNATURE_KEY_FILE": f'"{KEY.as_posix()}"',
             "MCUBOOT_BOOTLOADER_MODE_SWAP_USING_MOVE": "y",
+            "MCUBOOT_BOOTLOADER_MODE_HAS_NO_DOWNGRADE": "y",
         }
     )
     slots: dict[str, tuple[int, int]] = field(default_factory=lambda: dict(SLOTS))

@@ -109,9 +109,11 @@ def _boot_mode(config: Config, findings: Findings) -> Fact[SwapMode] | None:
 def _application_mode(config: Config, findings: Findings) -> Fact[SwapMode] | None:
     found: Fact[SwapMode] | None = None
     for name, fact in config.matching(_APPLICATION_MODE + r"\w+"):
-        mode = _APPLICATION_MODES.get(name.removeprefix(_APPLICATION_MODE))
+        short = name.removeprefix(_APPLICATION_MODE)
+        mode = _APPLICATION_MODES.get(short)
         if mode is None:
-            if not name.endswith(("_CHANGED_SINCE_BOOT", "_SUPPORTED")):
+            # HAS_NO_DOWNGRADE says what the chosen strategy could do, and is set for most of them.
+            if not short.startswith("HAS_") and not short.endswith(("_CHANGED_SINCE_BOOT", "_SUPPORTED")):
                 findings.refuse(fact, "unknown update strategy", name=f"CONFIG_{name}")
         elif found is None:
             found = Fact(mode, fact.file, fact.line)
