@@ -18,6 +18,7 @@ ACTIONS = {
     "python": {
         "run": "a script",
         "pytest": "a test file, run with --hil-board nrf52840dk; nothing in it may fail or be skipped",
+        "shown": "needs another program: compiled only",
     },
     "yaml": {
         "board": "a board file in which nothing is wrong",

@@ -128,6 +128,10 @@ def run_python(block: Block, folder: Folder) -> None:
         exec(code, {"__name__": "__main__"})
 
 
+def compile_python(block: Block, folder: Folder) -> None:
+    compile(block.text, str(block), "exec")
+
+
 def merged(base: Any, change: Any) -> Any:
     """Mappings are merged, all else is replaced."""
     if isinstance(base, dict) and isinstance(change, dict):
@@ -164,6 +168,7 @@ def run_tests(tests: list[Block], folder: Folder) -> None:
 
 RUN = {
     "python run": run_python,
+    "python shown": compile_python,
     "yaml board": check_yaml,
     "yaml change": check_yaml,
     "console run": run_console,
