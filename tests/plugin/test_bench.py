@@ -126,7 +126,7 @@ def test_device_that_breaks_in_a_test_is_quarantined(
 
 
 def test_options_are_checked(run: Runner, tmp_path: Path):
-    assert "cannot be read" in run.refused(*HARDWARE, "--hil-bench", "none.yaml")
+    assert "there is no such file" in run.refused(*HARDWARE, "--hil-bench", "none.yaml")
     assert "'soon' is no number" in run.refused(*HARDWARE, "--hil-wait", "soon")
     assert "--hil-wait is for --hil-backend hardware" in run.refused("--hil-board", BOARD, "--hil-wait", "1")
     (tmp_path / "bench.yaml").write_text("devices: 7\n")
