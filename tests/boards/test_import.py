@@ -278,7 +278,12 @@ def test_serial_recovery_on_another_port_than_updates_is_left_out(
 
 @pytest.mark.parametrize(
     ("said", "soc"),
-    [("nrf52840", "nrf52840"), ("nRF52840_QIAA", "nRF52840"), ("nRF9160_SICA", "nRF9160_SICA")],
+    [
+        ("nrf52840", "nrf52840"),
+        ("nRF52840_QIAA", "nRF52840"),
+        ("stm32l475xx", "stm32l475"),
+        ("nRF9160_SICA", "nRF9160_SICA"),
+    ],
 )
 def test_soc_is_one_that_firmware_is_built_for(tmp_path: Path, said: str, soc: str) -> None:
     build = Sysbuild()

@@ -151,12 +151,13 @@ def _soc(build: Build, content: dict[str, Any], origins: dict[str, str], finding
     soc = domain.config.text("SOC")
     if soc is not None:
         content["soc"], origins["soc"] = soc.value, soc.where
-        plain, *_ = soc.value.split("_")
+        part = soc.value.split("_")[0]  # before Zephyr 3.7 a part number follows: nRF52840_QIAA
+        plain = part.lower().removesuffix("xx")  # of several packages: stm32l475xx
         from harness.emulator import soc_names
 
-        if plain.lower() in soc_names():  # before Zephyr 3.7 a part number follows: nRF52840_QIAA
-            content["soc"] = plain
-            content["emulator"], origins["emulator"] = plain.lower(), soc.where
+        if plain in soc_names():
+            content["soc"] = part[: len(plain)]
+            content["emulator"], origins["emulator"] = plain, soc.where
     else:
         content["soc"] = str(content["name"])
         findings.note(domain.config.file, "names no SoC", name="CONFIG_SOC")
