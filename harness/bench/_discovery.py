@@ -22,10 +22,11 @@ _ENOUGH: Final = 4  # characters that are a banner and no glitch
 
 
 def present(devices: Iterable[BenchDevice]) -> list[str]:
-    """Ids of the probes that are there: a process uses them, pyOCD sees them, or their server answers."""
-    wanted = [device.probe for device in devices]
-    used = [probe for probe in wanted if (by := holder(probe)) is not None and not by.reserved]
-    return list(dict.fromkeys([*used, *present_probes(probe for probe in wanted if probe not in used)]))
+    """Keys of devices whose probes are in use or behind a server that answers, and what pyOCD sees."""
+    known = {device.key: device.probe for device in devices}
+    used = [key for key in known if (by := holder(key)) is not None and not by.reserved]
+    wanted = [probe for key, probe in known.items() if probe is not None and key not in used]
+    return list(dict.fromkeys([*used, *present_probes(wanted)]))
 
 
 @dataclass(frozen=True, slots=True)

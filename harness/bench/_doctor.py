@@ -242,21 +242,26 @@ def _bench(bench: Bench | None, probes: Sequence[str]) -> Iterator[Finding]:
         wrong = list(_device(device, probes, ports))
         for what, remedy in wrong:
             yield Finding("bench", Level.WRONG, f"{device.name}: {what}", remedy)
-        found = evidence(device.probe)
+        found = evidence(device.key)
         if found is not None:
             what = f"{device.name}: in quarantine {found}".replace("\n", ";")
             yield Finding("bench", Level.WRONG, what, f"mend it, then: harness bench recover {device.name}")
         elif not wrong:
-            taken = holder(device.probe)
+            taken = holder(device.key)
             yield Finding("bench", Level.WELL, f"{device.name}: {taken or 'free'}")
 
 
 def _device(device: BenchDevice, probes: Sequence[str], ports: set[str]) -> Iterator[tuple[str, str]]:
-    if device.probe not in probes:
+    if device.place is not None:
+        try:
+            device.place.check()
+        except HarnessError as error:
+            yield f"its place: {error.what} ({error.found or error.where})", error.remedy or ""
+    elif device.key not in probes:
         remedy = "check cable and power; 'pyocd list' shows what is there"
-        if server_address(device.probe):
+        if server_address(device.key):
             remedy = "start 'pyocd server' there, with --allow-remote; check address and port"
-        yield f"its probe {device.probe} is not there", remedy
+        yield f"its probe {device.key} is not there", remedy
     for role, url in device.ports.items():
         if "://" not in url and url not in ports and not Path(url).exists():
             yield (

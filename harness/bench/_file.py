@@ -30,14 +30,16 @@ class _Place(Section):
     """labgrid's name of the place."""
     coordinator: Text | None = None
     """host:port; labgrid's own setting if left out."""
+    pyocd: Text = "pyocd"
+    """Program on the machine that has the place's debugger."""
 
 
 class _Device(Section):
     name: Name
     board: Text
     """Name of a shipped board, or a board file; paths count from the bench file."""
-    probe: Text | int
-    """Unique id of the debug probe, see `pyocd list`, or remote:HOST:PORT of a probe server."""
+    probe: Text | int | None = None
+    """Unique id of the debug probe, see `pyocd list`, or remote:HOST:PORT; none if a place brings it."""
     device_id: Text | None = None
     """The chip's own unique number; checked before anything is erased."""
     ports: dict[Name, Text] = {}
@@ -77,13 +79,19 @@ class BenchDevice:
 
     name: str
     board: str
-    probe: str
+    probe: str | None
+    """Left out where the place brings it."""
     device_id: str | None = None
     ports: dict[str, str] = field(default_factory=dict)
     power: PowerSettings | None = None
     where: str = ""
     """``file:line``."""
     place: LabgridPlace | None = None
+
+    @property
+    def key(self) -> str:
+        """What locks and quarantine go by: the probe's id, or the place that brings it."""
+        return self.probe or f"labgrid:{self.place.name if self.place else self.name}"
 
     def load(self) -> Board:
         """The board. Raises `BoardError`."""
@@ -163,13 +171,13 @@ def read_bench(path: Path) -> Bench:
     for index, device in enumerate(probed.content.devices):
         board = _board(device.board, path.parent)
         bench.problems += _board_problems(probed, ("devices", index, "board"), board)
-        probe, wrong = _probe(str(device.probe), probed, ("devices", index, "probe"))
+        probe, wrong = _probe(device, probed, ("devices", index, "probe"))
         bench.problems += wrong
         if device.power is not None:
             bench.problems += device.power.problems(probed, ("devices", index, "power"))
         where = f"{path}:{probed.document.line(('devices', index)) if probed.document else 1}"
         power, ports = device.power.settings() if device.power else None, dict(device.ports)
-        place = LabgridPlace(device.place.name, device.place.coordinator) if device.place else None
+        place = LabgridPlace(**device.place.model_dump()) if device.place else None
         bench.devices.append(
             BenchDevice(device.name, board, probe, device.device_id, ports, power, where, place)
         )
@@ -183,7 +191,13 @@ def _board(name: str, folder: Path) -> str:
     return name if name in shipped_boards() else str(folder / name)
 
 
-def _probe(text: str, checked: Checked[_File], path: tuple[str | int, ...]) -> tuple[str, list[Problem]]:
+def _probe(
+    device: _Device, checked: Checked[_File], path: tuple[str | int, ...]
+) -> tuple[str | None, list[Problem]]:
+    if device.probe is None:
+        missing = checked.problem(path, "missing", expected="a probe, or a place that brings it")
+        return None, [] if device.place else [missing]
+    text = str(device.probe)
     try:
         return probe_id(text), []
     except ProbeError as error:
@@ -222,10 +236,13 @@ def _role_problems(checked: Checked[_File], index: int, device: BenchDevice) -> 
 
 
 def _repeated(checked: Checked[_File], devices: list[BenchDevice]) -> Iterator[Problem]:
-    for what in ("name", "probe"):
+    for what in ("name", "probe", "place"):
         seen: dict[str, int] = {}
         for index, device in enumerate(devices):
             value = getattr(device, what)
+            value = value.name if isinstance(value, LabgridPlace) else value
+            if value is None:
+                continue
             if value in seen:
                 path = ("devices", index, what)
                 yield checked.problem(

@@ -11,6 +11,7 @@ from ..boards import Board
 from ..devices import DebugPort, SerialPort, check_identity
 from ._file import BenchDevice
 from ._locks import DeviceLock
+from ._placed import placed
 from ._quarantine import end_quarantine
 
 __all__ = ["recover"]
@@ -27,7 +28,9 @@ def recover(device: BenchDevice, *, erase: bool, say: Callable[[str], None]) -> 
         HarnessError: the first thing that is not well; the quarantine stays.
     """
     board = device.load()
-    with DeviceLock(device.probe), ExitStack() as stack:
+    with DeviceLock(device.key), ExitStack() as stack:
+        key, device = device.key, placed(device, board, stack)
+        assert device.probe is not None  # the file says one, or the place has brought it
         if device.power is not None:
             switch = device.power.switch(stack)
             switch.off()
@@ -50,7 +53,7 @@ def recover(device: BenchDevice, *, erase: bool, say: Callable[[str], None]) -> 
         debug.reset()
         debug.check()
         say("core: answers after a reset")
-        end_quarantine(device.probe)
+        end_quarantine(key)
 
 
 def _flash_answers(debug: DebugPort, board: Board) -> None:

@@ -19,6 +19,7 @@ from ..boards import Board
 from ..devices import Device, DeviceSettings, open_device, present_probes, probe_id
 from ._file import Bench, BenchDevice
 from ._locks import DeviceLock
+from ._placed import placed
 from ._quarantine import check_quarantine, quarantine
 
 __all__ = ["Request", "open_on_bench"]
@@ -106,7 +107,7 @@ def open_on_bench(request: Request) -> Iterator[tuple[Device, Attendance]]:
         BenchError: and its other kinds, from opening it.
     """
     with ExitStack() as held:
-        device = _take(request, held)
+        listed, device = _take(request, held)
         settings = request.for_device(device)
         attendance = Attendance()
         with open_device(request.board, settings) as opened:
@@ -117,23 +118,23 @@ def open_on_bench(request: Request) -> Iterator[tuple[Device, Attendance]]:
                 raise
             finally:
                 if attendance.errors:
-                    _look_again(opened, device, attendance.errors[-1])
+                    _look_again(opened, listed, attendance.errors[-1])
 
 
-def _take(request: Request, held: ExitStack) -> BenchDevice:
-    """The first device that is free and well; what it takes to have it is in ``held``."""
+def _take(request: Request, held: ExitStack) -> tuple[BenchDevice, BenchDevice]:
+    """The first device that is free and well, as listed and as it is reached; ``held`` gives it back."""
     candidates = request.candidates()
     limit = Deadline(request.wait)
     while True:
         refusals: list[BenchError] = []
         for device in candidates:
             try:
-                check_quarantine(device.probe, name=device.name)
+                check_quarantine(device.key, name=device.name)
                 with ExitStack() as taken:
-                    taken.enter_context(DeviceLock(device.probe))
-                    placed = _placed(device, request.board, taken)
+                    taken.enter_context(DeviceLock(device.key))
+                    reached = placed(device, request.board, taken)
                     held.push(taken.pop_all())
-                return placed
+                return device, reached
             except (DeviceBusyError, QuarantineError) as error:
                 refusals.append(error)
         busy = [error for error in refusals if isinstance(error, DeviceBusyError)]
@@ -150,18 +151,6 @@ def _take(request: Request, held: ExitStack) -> BenchDevice:
         limit.pause(0.2)
 
 
-def _placed(device: BenchDevice, board: Board, taken: ExitStack) -> BenchDevice:
-    """The device with ports and power of its labgrid place, which is acquired."""
-    place = device.place
-    if place is None:
-        return device
-    place.acquire()
-    taken.callback(place.release)
-    missing = [serial.role for serial in board.serial if serial.role not in device.ports]
-    ports = place.ports(missing) if missing else {}
-    return replace(device, ports={**device.ports, **ports}, power=device.power or place.power())
-
-
 def _look_again(device: Device, listed: BenchDevice, error: BenchError) -> None:
     """Quarantine a device whose target does not answer any more although its probe is there."""
     try:
@@ -171,7 +160,7 @@ def _look_again(device: Device, listed: BenchDevice, error: BenchError) -> None:
         return
     except HarnessError as still:
         with suppress(Exception):  # pyOCD's own discovery may fail where a probe does
-            if listed.probe not in present_probes([listed.probe]):
+            if device.debug.unique_id not in present_probes([device.debug.unique_id]):
                 return
         tail = device.console.tail() if "console" in device.capabilities else ""
-        quarantine(listed.probe, f"{error.what}; after a reset: {still.what} ({still.found})", console=tail)
+        quarantine(listed.key, f"{error.what}; after a reset: {still.what} ({still.found})", console=tail)

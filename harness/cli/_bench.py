@@ -51,14 +51,14 @@ def list_devices(file: str | None, as_json: bool) -> None:
     probes = present(bench.devices)
     rows: list[dict[str, Any]] = []
     for device in bench.devices:
-        taken, ill = holder(device.probe), evidence(device.probe)
+        taken, ill = holder(device.key), evidence(device.key)
         state = f"in quarantine {ill}" if ill else str(taken) if taken else "free"
         rows.append(
             {
                 "name": device.name,
                 "board": device.board,
                 "probe": device.probe,
-                "present": device.probe in probes,
+                "present": device.key in probes or (None if device.place else False),
                 "ports": device.ports,
                 "state": "quarantine" if ill else "locked" if taken else "free",
                 "detail": state,
@@ -70,8 +70,9 @@ def list_devices(file: str | None, as_json: bool) -> None:
     for note in bench.notes:
         click.echo(f"note: {note}", err=True)
     for row in rows:
-        there = "" if row["present"] else "probe not there; "
-        click.echo(f"{row['name']:<16} {row['board']:<18} {row['probe']:<20} {there}{row['detail']}")
+        probe = row["probe"] or "of its place"
+        there = "probe not there; " if row["present"] is False else ""
+        click.echo(f"{row['name']:<16} {row['board']:<18} {probe:<20} {there}{row['detail']}")
 
 
 @command.command("add")
@@ -105,8 +106,8 @@ def add(
     (chosen,) = request.candidates()
     named = dict(_pair(text) for text in ports)
     device_id = None
-    with DeviceLock(chosen.probe):
-        suggestions = suggest(chosen.probe, board=definition)
+    with DeviceLock(chosen.key):
+        suggestions = suggest(chosen.key, board=definition)
         for one in suggestions:
             click.echo(f"suggested: {one.url}: {one.why}", err=True)
         if no_proof:
@@ -114,7 +115,7 @@ def add(
                 named.setdefault(serial.role, one.url)
         else:
             urls = list(named.values()) or [one.url for one in suggestions]
-            proof = prove(definition, chosen.probe, urls or [str(port.device) for port in present_ports()])
+            proof = prove(definition, chosen.key, urls or [str(port.device) for port in present_ports()])
             named, device_id = proof.ports, proof.device_id
             for role, url in named.items():
                 click.echo(
@@ -126,7 +127,7 @@ def add(
         {
             "name": name,
             "board": _written(board),
-            "probe": chosen.probe,
+            "probe": chosen.key,
             "device_id": device_id,
             "ports": named,
         },
@@ -188,7 +189,7 @@ def lock(name: str, span: float, reason: str, file: str | None) -> None:
     from ..bench import bench_path, read_bench, reserve
 
     device = read_bench(bench_path(file)).require().device(name)
-    click.echo(f"{device.name}: {reserve(device.probe, span, reason)}")
+    click.echo(f"{device.name}: {reserve(device.key, span, reason)}")
 
 
 @command.command("release")
@@ -200,7 +201,7 @@ def release_device(name: str, force: bool, file: str | None) -> None:
     from ..bench import bench_path, read_bench, release
 
     device = read_bench(bench_path(file)).require().device(name)
-    ended = release(device.probe, force=force)
+    ended = release(device.key, force=force)
     click.echo(f"{device.name}: was {ended}" if ended else f"{device.name}: was free")
 
 
@@ -213,7 +214,7 @@ def recover_device(name: str, erase: bool, file: str | None) -> None:
     from ..bench import bench_path, evidence, read_bench, recover
 
     device = read_bench(bench_path(file)).require().device(name)
-    found = evidence(device.probe)
+    found = evidence(device.key)
     click.echo(f"{device.name}: in quarantine {found}" if found else f"{device.name}: in no quarantine")
     recover(device, erase=erase, say=click.echo)
     click.echo(f"{device.name}: well")

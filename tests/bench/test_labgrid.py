@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,21 +68,27 @@ def boards() -> Iterator[list[control.EmulatedBoard]]:
         yield [stack.enter_context(board) for board in made]
 
 
-@pytest.fixture
-def coordinator(
-    boards: list[control.EmulatedBoard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    """A coordinator that knows the places `first` and `second`, one board each."""
+def resource(name: str, kind: str, **params: object) -> str:
+    """A resource as an exporter's configuration has it, in a group."""
+    return (
+        f"  {name}: {{ cls: {kind}, " + ", ".join(f"{key}: {value}" for key, value in params.items()) + " }\n"
+    )
+
+
+def console(board: control.EmulatedBoard) -> str:
+    port = port_of(board).rpartition(":")[2]
+    return resource(
+        "console", "NetworkSerialPort", host="127.0.0.1", port=port, speed=1000000, protocol="raw"
+    )
+
+
+@contextmanager
+def labgrid(folder: Path, groups: dict[str, str]) -> Iterator[str]:
+    """A coordinator, and an exporter of these groups of resources, each for a place of its name."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    groups = ""
-    for name, board in zip(("first", "second"), boards, strict=True):
-        port = port_of(board).rpartition(":")[2]
-        groups += f"{name}:\n  console:\n    cls: NetworkSerialPort\n    host: 127.0.0.1\n    port: {port}\n"
-        groups += "    speed: 1000000\n    protocol: raw\n"
-    (tmp_path / "exports.yaml").write_text(groups)
+    (folder / "exports.yaml").write_text("".join(f"{name}:\n{group}" for name, group in groups.items()))
     client = tool("labgrid-client")
-    monkeypatch.setenv("HIL_LABGRID_CLIENT", client)
 
     def ask(*words: str) -> str:
         result = subprocess.run(
@@ -94,7 +100,7 @@ def coordinator(
     with ExitStack() as stack:
 
         def start(*command: str) -> None:
-            process = subprocess.Popen(command, cwd=tmp_path, **quiet)  # type: ignore[call-overload]
+            process = subprocess.Popen(command, cwd=folder, **quiet)  # type: ignore[call-overload]
             stack.callback(process.wait, 30)
             stack.callback(process.kill)
 
@@ -103,13 +109,23 @@ def coordinator(
         while not answers(int(address.rpartition(":")[2])):
             assert not limit.expired
             limit.pause(0.05)
-        start(tool("labgrid-exporter"), "-c", address, "-n", "here", str(tmp_path / "exports.yaml"))
-        while "here/second" not in ask("resources"):
+        start(tool("labgrid-exporter"), "-c", address, "-n", "here", str(folder / "exports.yaml"))
+        while not all(f"here/{name}" in ask("resources") for name in groups):
             assert not limit.expired
             limit.pause(0.1)
-        for name in ("first", "second"):
+        for name in groups:
             ask("-p", name, "create")
             ask("-p", name, "add-match", f"here/{name}/*")
+        yield address
+
+
+@pytest.fixture
+def coordinator(
+    boards: list[control.EmulatedBoard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A coordinator that knows the places `first` and `second`, one board each."""
+    monkeypatch.setenv("HIL_LABGRID_CLIENT", tool("labgrid-client"))
+    with labgrid(tmp_path, dict(zip(("first", "second"), map(console, boards), strict=True))) as address:
         yield address
 
 
@@ -158,7 +174,7 @@ def test_place_that_is_not_there(coordinator: str) -> None:
     assert "none" in str(caught.value)
 
 
-CLIENT = """#!{python}
+CLIENT = """#!{python} -SE
 import pathlib, sys
 log = pathlib.Path({folder!r}) / "said"
 with log.open("a") as file:
@@ -230,7 +246,7 @@ def test_place_that_is_not_to_be_had(
 def test_answer_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, "Acquired resource 'x' (a/b/c/x):\n  {'cls': open('/etc/passwd')}\n")
     with pytest.raises(BenchError, match="labgrid refuses"):
-        LabgridPlace("desk").ports(["console"])
+        LabgridPlace("desk").contents()
 
 
 def test_without_labgrid_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,20 @@ def test_wrong_use(harness: Command, arguments: tuple[str, ...], said: str):
     assert said in harness("bench", *arguments).refused()
 
 
+def test_device_whose_probe_its_place_brings(harness: Command, monkeypatch: pytest.MonkeyPatch):
+    Path("bench.yaml").write_text(
+        f"devices:\n  - {{ name: desk, board: {BOARD}, place: {{ name: shelf }} }}\n"
+    )
+    monkeypatch.setenv("HIL_LABGRID_CLIENT", "/nowhere/labgrid-client")
+    (row,) = json.loads(harness("bench", "list", "--json").ended(0))
+    assert (row["probe"], row["present"], row["state"]) == (None, None, "free"), "nobody can tell from here"
+    with DeviceLock("labgrid:shelf", doing="night run"):
+        text = harness("bench", "list").ended(0)
+    assert "of its place" in text
+    assert "night run" in text
+    assert "desk: its place: labgrid refuses" in harness("doctor").ended(1)
+
+
 def test_doctor_fails_when_something_is_wrong(harness: Command, desk: control.EmulatedBoard):
     assert "note  bench" in harness("doctor").output
     Path("bench.yaml").write_text(f"devices:\n  - {{ name: gone, board: {BOARD}, probe: 1 }}\n")

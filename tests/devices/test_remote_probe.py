@@ -101,7 +101,9 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     said(caught, "remote:HOST:PORT", f"remote:{address}", "5555")
 
 
-def test_board_is_driven_through_the_server(board: control.EmulatedBoard, server: PyocdServer) -> None:
+def test_board_is_driven_through_the_server_until_its_cable_is_pulled(
+    board: control.EmulatedBoard, server: PyocdServer
+) -> None:
     console = next(iter(board.entry.serial.values()))
     settings = DeviceSettings(backend="hardware", probe=server.probe.upper(), ports={"console": console})
     content = os.urandom(9000)
@@ -119,8 +121,13 @@ def test_board_is_driven_through_the_server(board: control.EmulatedBoard, server
         assert reasons & both == both
         debug.halt()
         debug.check()
-    assert board.control.call("read_memory", 0x11000, 4904) == content[4096:]
     assert present_probes([server.probe, "other"]) == [*present_probes(), server.probe]
+    assert board.control.call("read_memory", 0x11000, 4904) == content[4096:]
+    with DebugPort(server.probe, target=TARGET) as debug:
+        os.kill(board.entry.pid, 9)
+        with pytest.raises(ProbeMissingError) as caught:
+            debug.read(0, 4)
+        said(caught, "USB cable at the server")
 
 
 def test_server_that_goes_while_flashing(
@@ -148,14 +155,6 @@ def test_server_that_goes_while_flashing(
     assert server.probe not in present_probes([server.probe])
     with PyocdServer(board, tmp_path / "again.log") as new, DebugPort(new.probe, target=TARGET) as debug:
         debug.program({0x10000: bytes(4)})
-
-
-def test_probe_that_goes_behind_the_server(board: control.EmulatedBoard, server: PyocdServer) -> None:
-    with DebugPort(server.probe, target=TARGET) as debug:
-        os.kill(board.entry.pid, 9)
-        with pytest.raises(ProbeMissingError) as caught:
-            debug.read(0, 4)
-        said(caught, "USB cable at the server")
 
 
 @pytest.mark.parametrize(
