@@ -134,7 +134,8 @@ def _properties(item: pytest.Item) -> Iterator[tuple[str, str]]:
     yield "hil.key", str(board.public_key)
     device, images, rig = (used.get(name) for name in ("hil_session_device", "hil_images", "hil_rig"))
     if isinstance(device, Device):
-        yield "hil.probe", device.debug.unique_id
+        attendance = item.config.stash.get(ATTENDANCE_KEY, None)
+        yield "hil.probe", attendance.key if attendance is not None else device.debug.unique_id
     if isinstance(images, ImageFactory) and images.bootloader_digest is not None:
         yield "hil.bootloader", board.mcuboot.bootloader
         yield "hil.bootloader_sha256", images.bootloader_digest

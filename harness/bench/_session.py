@@ -89,8 +89,13 @@ def _only_probe() -> str:
 
 @dataclass(slots=True)
 class Attendance:
-    """Errors of the bench that a session met; the last one is the reason to look at the device again."""
+    """Which device a session has, and the errors of the bench that it met.
 
+    The last one is the reason to look at the device again. ``key`` names the device for good: the probe's
+    id as the bench file has it, or the place that brings it.
+    """
+
+    key: str
     errors: list[BenchError] = field(default_factory=list)
 
 
@@ -109,7 +114,7 @@ def open_on_bench(request: Request) -> Iterator[tuple[Device, Attendance]]:
     with ExitStack() as held:
         listed, device = _take(request, held)
         settings = request.for_device(device)
-        attendance = Attendance()
+        attendance = Attendance(listed.key)
         with open_device(request.board, settings) as opened:
             try:
                 yield opened, attendance

@@ -70,7 +70,7 @@ def command(
         if sys.stderr.isatty():
             click.echo(f"\r{done} of {total} cuts, {failed} failed", nl=done == total, err=True)
 
-    with open_on_bench(request) as (device, _):
+    with open_on_bench(request) as (device, attendance):
         report = cut_on_bench(
             device,
             scenario,
@@ -80,6 +80,7 @@ def command(
             boot_seconds=boot_seconds,
             progress=progress,
         )
+    report = report.model_copy(update={"probe": attendance.key})
     _say(report)
     write_bench_report(report, {"json": file_json, "junit": junit})
     if report.failed:

@@ -152,7 +152,8 @@ def test_debugger_of_this_machine_is_found_by_its_place_on_the_usb(
     )
     bench = read_bench(file).require()
     key = "labgrid:place"
-    with open_on_bench(Request(find_board(BOARD), HARDWARE, bench)) as (device, _):
+    with open_on_bench(Request(find_board(BOARD), HARDWARE, bench)) as (device, attendance):
+        assert attendance.key == key, "what reports name"
         assert device.debug.unique_id == desk.entry.uid
         assert holder(key) is not None
     assert holder(key) is None
