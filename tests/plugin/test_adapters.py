@@ -162,3 +162,21 @@ def test_beside_labgrid(run: Runner, tmp_path: Path) -> None:
     """
     others = ("-p", "no:pytest_embedded", "--lg-env", str(environment))
     run(test, "-W", "default", *others, "--hil-board", BOARD, passed=1)
+
+
+def test_beside_both(run: Runner, tmp_path: Path) -> None:
+    """Pytest-embedded takes labgrid's `target` for its own, so that labgrid wants its configuration."""
+    pytest.importorskip("labgrid", reason="labgrid is not installed")
+    pytest.importorskip("pytest_embedded", reason="pytest-embedded is not installed")
+    environment = tmp_path / "env.yaml"
+    environment.write_text(
+        "targets:\n  main:\n    resources:\n"
+        "      RawSerialPort:\n        port: /dev/ttyACM7\n        speed: 115200\n"
+    )
+    test = """
+    def test_all(dut, target, hil_slots):
+        assert type(dut).__module__.startswith("pytest_embedded")
+        assert type(target).__module__.startswith("labgrid")
+        assert hil_slots()
+    """
+    run(test, "-W", "default", "--lg-env", str(environment), "--hil-board", BOARD, passed=1)
