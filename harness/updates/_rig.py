@@ -229,7 +229,8 @@ class UpdateRig:
         if kind is Restart.PIN:
             self.device.debug.reset()
         else:
-            self.device.console.send("reset" if kind is Restart.SOFT else "fault hang")
+            request = "reset" if kind is Restart.SOFT else "fault hang"
+            self.device.console.send(f"{request}\n")
         return self.wait_boot(deadline=deadline)
 
     def wait_boot(self, *, deadline: float | Deadline | None = None) -> None:

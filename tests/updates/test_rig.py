@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,9 @@ from harness.firmware import Behaviour
 from harness.protocols.badlink import Direction, LinkConditions
 from harness.protocols.links import FrameLink, Unsubscribe
 from harness.protocols.smp import SmpClient
-from harness.updates import ImageFactory, SignedImage, UpdateRig, Verdict
+from harness.updates import ImageFactory, Restart, SignedImage, UpdateRig, Verdict
 
-from .._boards import BOARD
+from .._boards import BOARD, board_file
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +205,13 @@ def test_frame_that_noise_has_begun_does_not_swallow_smp(rig: UpdateRig, old: li
     with SmpClient.on_line(rig.device.smp_link, patience=30) as client:
         rig.device.ports["console"].send(b"\xc0\xa9 noise")
         assert client.echo("heard at once", deadline=20) == "heard at once"
+
+
+def test_restart_on_a_line_without_slipmux(tmp_path: Path):
+    """There the end of a command is the end of its line, and of no frame."""
+    serial = "[{ role: console, baud: 1000000, carries: [console, smp] }]"
+    board = find_board(str(board_file(tmp_path, BOARD, serial=serial, protocols="[smp]")))
+    with open_device(board) as device, UpdateRig(device, ImageFactory(board)) as rig:
+        rig.install(*(rig.images.make(part, "1.0.0") for part in board.components))
+        rig.boot()
+        rig.restart(Restart.SOFT, deadline=10.0)
