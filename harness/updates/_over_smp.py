@@ -11,6 +11,7 @@ from .._errors import CapabilityMissing, DeadlineExceeded, PortError, RequestErr
 from ..devices import Device
 from ..protocols import BadFrameLink, LinkConditions, UdpBadLink
 from ..protocols.smp import PATIENCE, SmpClient
+from ._boot import wait_application
 from ._delivery import Transfer, broken_off
 from ._images import SignedImage
 from ._told import ToldSlots
@@ -109,8 +110,14 @@ class SmpDelivery:
         self._reset_expected = by_firmware
 
     def wait_up(self, limit: Deadline) -> None:
-        """Wait until the core was reset, and then for an answer."""
+        """Wait until the core was reset, and then for an answer.
+
+        A boot loader with serial recovery may stay there for whoever asks something while it waits
+        (CONFIG_BOOT_SERIAL_WAIT_FOR_DFU): nothing is asked before an application runs.
+        """
         self._wait_reset(limit)
+        if "serial-recovery" in self._device.board.capabilities:
+            wait_application(self._device, deadline=limit)
         self._wait_answer(self.client, limit)
 
     def wait_recovery(self, limit: Deadline) -> None:

@@ -12,7 +12,8 @@ from harness import CapabilityMissing, VerdictError
 from harness.boards import boards_folder, find_board
 from harness.devices import DeviceSettings, open_device
 from harness.emulator.control import EmulatedBoard
-from harness.updates import ImageFactory, UpdateRig
+from harness.protocols import FrameLink
+from harness.updates import ImageFactory, UpdateRig, running_slot
 
 from .._boards import BOARD
 
@@ -47,6 +48,26 @@ def test_application_is_not_taken_for_recovery(rig: UpdateRig):
     rig.boot()
     with pytest.raises(VerdictError, match="did not come\nthe program in the slot at 0xc000 runs"):
         rig.wait_recovery()
+
+
+def test_boot_loader_is_asked_nothing_while_an_application_is_awaited(
+    rig: UpdateRig, monkeypatch: pytest.MonkeyPatch
+):
+    """MCUboot with CONFIG_BOOT_SERIAL_WAIT_FOR_DFU stays in recovery for any request."""
+    rig.install(*(rig.images.make(part, "1.0.0") for part in rig.board.components))
+    running: list[int | None] = []
+    link = type(rig.device.smp_link)
+    send = link.send
+
+    def watched(self: FrameLink, frame: bytes) -> None:
+        running.append(running_slot(rig.device))
+        send(self, frame)
+
+    monkeypatch.setattr(link, "send", watched)
+    rig.boot()
+    rig.reset()
+    assert running
+    assert None not in running, running
 
 
 def test_recovery_of_a_device_with_a_network_is_on_the_line(tmp_path: Path):
