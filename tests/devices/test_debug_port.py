@@ -16,7 +16,7 @@ from harness._deadline import Deadline
 from harness.devices import DebugPort, Reset
 from harness.emulator import control
 
-from .conftest import Chip, every_chip
+from .conftest import NRF52840, Chip, every_chip
 
 RAM = 0x20000000
 
@@ -228,16 +228,18 @@ def test_command_line_of_pyocd(board: control.EmulatedBoard, chip: Chip, tmp_pat
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
 
-    assert re.search(rf"emulated test board\s+{uid}\s+.*{chip.target}", pyocd("list"))
+    def holds(size: int) -> bytes:
+        return bytes(board.control.call("read_memory", chip.flash + 0x1000, size))
+
     pyocd("flash", "-u", uid, "--base-address", place, str(image))
-    save = f"savemem {place} {len(content)} {back}"
-    commands = ("reset halt", "reg pc", save)
+    assert holds(len(content)) == content
+    commands = ("reset halt", "reg pc", f"savemem {place} {len(content)} {back}")
     pyocd("cmd", "-u", uid, *(word for command in commands for word in ("-c", command)))
     assert back.read_bytes() == content
     pyocd("erase", "-u", uid, "--sector", place)
-    pyocd("cmd", "-u", uid, "-c", save)
-    assert back.read_bytes() == b"\xff" * chip.sector + content[chip.sector :]
+    assert holds(len(content)) == b"\xff" * chip.sector + content[chip.sector :]
     pyocd("erase", "-u", uid, "--chip")
-    pyocd("cmd", "-u", uid, "-c", save)
-    assert set(back.read_bytes()) == {0xFF}
-    pyocd("reset", "-u", uid)
+    assert set(holds(len(content))) == {0xFF}
+    if chip is NRF52840:  # each start takes a second, and these know nothing of flash
+        assert re.search(rf"emulated test board\s+{uid}\s+.*{chip.target}", pyocd("list"))
+        pyocd("reset", "-u", uid)
