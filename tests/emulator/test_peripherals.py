@@ -46,11 +46,12 @@ def test_paced_line_takes_the_time_of_its_baud_rate(start: Start) -> None:
 def test_clocks_count_in_step_and_ppi_joins_event_and_task(start: Start) -> None:
     run = start("clocks")
     run.go()
-    handler, counter, timer, timer_later, temperature, _random = run.results
+    handler, counter, timer, timer_later, temperature, _random, calibration = run.results
     assert (handler, counter) == (0x71, 33)
     assert 1000 <= timer <= 1010, "33 ticks of 32768 Hz are 1007 us"
     assert timer_later >= timer + 100 + 36, "the sensor starts after 100 us and takes 36"
     assert temperature == 100, "25 degrees in quarters"
+    assert calibration == 5
 
 
 def test_random_numbers_depend_on_the_seed_alone() -> None:

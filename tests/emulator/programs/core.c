@@ -250,6 +250,7 @@ static __attribute__((noinline)) void clocks(void) {
     while (!REG(0x4000C100)) {}
     REG(0x40008040) = 1; note(REG(0x40008540)); note(REG(0x4000C508));
     REG(0x4000D000) = 1; while (!REG(0x4000D100)) {} note(REG(0x4000D508));
+    REG(0x4000C570) = 5; note(REG(0x4000C570)); /* the last of the calibration that erratum 66 wants written */
 }
 
 static __attribute__((noinline)) void vector_table_moved(void) {

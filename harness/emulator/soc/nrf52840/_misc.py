@@ -58,7 +58,7 @@ class Temp(NrfPeripheral):
     _CYCLES: Final = 36 * CYCLES_PER_SECOND // 1_000_000
     TASKS = {0x000: "START", 0x004: "STOP"}
     EVENTS = {0x100: "DATARDY"}
-    REGISTERS = (Register(0x508, "TEMP", Access.READ_ONLY, 100), Register(0x520, "CALIBRATION", count=17))
+    REGISTERS = (Register(0x508, "TEMP", Access.READ_ONLY, 100), Register(0x520, "CALIBRATION", count=21))
 
     def __init__(self, system: System, base: int, irq: int, ppi: Ppi) -> None:
         super().__init__(system, "TEMP", base, irq, ppi)
