@@ -276,6 +276,24 @@ def test_serial_recovery_on_another_port_than_updates_is_left_out(
     assert board.protocols == ("smp",)
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_serial_recovery_that_counts_slots_is_left_out(tmp_path: Path, images: int) -> None:
+    build = Sysbuild()
+    build.boot |= _RECOVERY | {"MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD": "y"}
+    if images == 2:
+        build.boot["UPDATEABLE_IMAGE_NUMBER"] = "2"
+        build.slots = {
+            "boot": (0, 0xC000),
+            "slot0": (0xC000, 0x40000),
+            "slot1": (0x4C000, 0x40000),
+            "slot2": (0x8C000, 0x10000),
+            "slot3": (0x9C000, 0x10000),
+        }
+    board = loaded(build, tmp_path)
+    assert len(board.components) == images
+    assert board.mcuboot.serial_recovery is (images == 1)
+
+
 @pytest.mark.parametrize(
     ("said", "soc"),
     [

@@ -247,6 +247,10 @@ def _recovery(build: Build, content: dict[str, Any], origins: dict[str, str], fi
     option = boot.config.on("BOOT_SERIAL_NO_APPLICATION") if boot else None
     if boot is None or option is None or "serial_recovery" not in content["mcuboot"]:
         return
+    slots = boot.config.on("MCUBOOT_SERIAL_DIRECT_IMAGE_UPLOAD") if len(content["components"]) > 1 else None
+    if slots is not None:
+        _no_recovery(content, origins, findings, slots, "uploads there count slots instead of images")
+        return
     own = boot.tree.mcumgr if boot.tree else None
     role = "mcumgr" if own else "console"
     taken = next((port["role"] for port in ports if "smp" in port["carries"]), None)
@@ -258,12 +262,14 @@ def _recovery(build: Build, content: dict[str, Any], origins: dict[str, str], fi
         else:
             ports.append({"role": role, "baud": own.value, "carries": ["smp"]})
         return
+    _no_recovery(content, origins, findings, option, "it does not share the port that updates come over")
+
+
+def _no_recovery(
+    content: dict[str, Any], origins: dict[str, str], findings: Findings, option: Fact[Any], why: str
+) -> None:
     del content["mcuboot"]["serial_recovery"], origins["mcuboot.serial_recovery"]
-    findings.note(
-        option,
-        "serial recovery is left out: it does not share the port that updates come over",
-        name="mcuboot.serial_recovery",
-    )
+    findings.note(option, f"serial recovery is left out: {why}", name="mcuboot.serial_recovery")
 
 
 def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
