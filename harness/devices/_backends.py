@@ -141,7 +141,7 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         ports,
         _Snapshots(control),
         owned,
-        lambda: [str(text) for text in control.call("diagnostics")],
+        lambda: [(bool(modelled), str(text)) for modelled, text in control.call("diagnostics")],
         _Journal(control),
     )
 

@@ -75,7 +75,7 @@ class Device:
         ports: Mapping[str, SerialPort],
         baseline: Baseline,
         owned: ExitStack,
-        findings: Callable[[], list[str]] = list,
+        findings: Callable[[], list[tuple[bool, str]]] = list,
         journal: Journal | None = None,
     ) -> None:
         self.board, self.kind = board, kind
@@ -187,8 +187,12 @@ class Device:
         self._baseline.remember(content)
 
     def findings(self) -> list[str]:
-        """Rules of the part that firmware has broken since the last `install`, as the emulator saw them."""
-        return self._findings()
+        """What the emulator has noticed about firmware since the last `install`."""
+        return [text for _, text in self._findings()]
+
+    def broken_rules(self) -> list[str]:
+        """Those findings in which firmware breaks a rule of the part; others name what is not modelled."""
+        return [text for modelled, text in self._findings() if modelled]
 
     @contextmanager
     def recording(self) -> Iterator[list[Operation]]:

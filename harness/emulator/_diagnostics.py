@@ -26,6 +26,15 @@ class DiagnosticKind(StrEnum):
     CLOCK_CONFLICT = "clocks set against the part's rules"
     FPU_DISABLED = "floating-point instruction while CPACR does not enable the FPU (executed)"
 
+    @property
+    def modelled(self) -> bool:
+        """Firmware breaks a rule of the part; else it is the model that lacks something."""
+        return self not in (
+            DiagnosticKind.UNMODELLED_READ,
+            DiagnosticKind.UNMODELLED_WRITE,
+            DiagnosticKind.UNMODELLED_FEATURE,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:

@@ -111,9 +111,9 @@ class BoardServer(ControlServer):
                 "pc": machine.core.registers.pc,
             }
 
-    def _do_diagnostics(self) -> list[str]:
+    def _do_diagnostics(self) -> list[tuple[bool, str]]:
         with self._runner.stopped(wake=False) as machine:
-            return [str(diagnostic) for diagnostic in machine.diagnostics]
+            return [(one.kind.modelled, str(one)) for one in machine.diagnostics]
 
     def _do_forget_diagnostics(self) -> None:
         with self._runner.stopped(wake=False) as machine:
