@@ -184,8 +184,7 @@ class GdbClient:
         The pause returns when the core stands. GDB's own way to stop it is answered by a report that cannot
         be told from a late one of an earlier stop.
         """
-        self.order("sysbus.cpu Pause")
-        self.order("sysbus.cpu ExecutionMode SingleStep")
+        self.order("harness_stop")
 
     def stopped(self, within: float = 0.0) -> bool:
         """Whether the core has stopped by itself since it was let go, or does so within these seconds: at a

@@ -26,13 +26,20 @@ START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 10.0
 _LINES_KEPT: Final = 60
 _READY: Final = "harness: the board is set up"
-#: monitor commands, run by the Python inside Renode: memory to and from files, which is fast
+#: monitor commands, run by the Python inside Renode: memory to and from files, which is fast; and what makes the
+#: core stand still until it is told to step, in the last of its modes, which 1.15 and 1.16 call by other names
 _COMMANDS: Final = """
 def mc_harness_read(path, address, size):
     System.IO.File.WriteAllBytes(path, self.Machine.SystemBus.ReadBytes(address, size))
 
 def mc_harness_write(path, address):
     self.Machine.SystemBus.WriteBytes(System.IO.File.ReadAllBytes(path), address)
+
+def mc_harness_stop():
+    cpu = self.Machine["sysbus.cpu"]
+    cpu.Pause()
+    modes = System.Enum.GetValues(cpu.ExecutionMode.GetType())
+    cpu.ExecutionMode = modes[modes.Length - 1]
 """
 _PROBLEM: Final = re.compile(
     r"\[ERROR\]|There was an error executing|No such command or device|Fatal error|Unhandled exception"
@@ -65,9 +72,11 @@ class RenodeProcess:
             self._written = threading.Condition()
             self._ready = self._ended = False
             with tempfile.TemporaryDirectory(prefix="harness-renode-") as folder:  # read once, at the start
-                commands, script = Path(folder, "commands.py"), Path(folder, "board.resc")
+                commands, models = Path(folder, "commands.py"), Path(folder, "models.cs")
+                script = Path(folder, "board.resc")
                 commands.write_text(_COMMANDS, encoding="utf-8")
-                script.write_text(_script(platform, commands, gdb_port, ports), encoding="utf-8")
+                models.write_text(_models(platform), encoding="utf-8")
+                script.write_text(_script(platform, (commands, models), gdb_port, ports), encoding="utf-8")
                 self._process = self._start(find_renode(), script)
                 stack.callback(self._end)
                 threading.Thread(target=self._read, name="renode output", daemon=True).start()
@@ -144,9 +153,16 @@ def _free_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
-def _script(platform: Platform, commands: Path, gdb_port: int, ports: list[int]) -> str:
-    models = [model_file("common.cs"), model_file(f"{platform.name}.cs")]
-    lines = [f"include @{file}" for file in (commands, *models)]
+def _models(platform: Platform) -> str:
+    """All models as one source: Renode 1.15 does not let one file use what is in another."""
+    files = ("common.cs", f"{platform.name}.cs")
+    return "".join(
+        f'#line 1 "{name}"\n{model_file(name).read_text(encoding="utf-8")}\n' for name in files
+    )
+
+
+def _script(platform: Platform, includes: tuple[Path, ...], gdb_port: int, ports: list[int]) -> str:
+    lines = [f"include @{file}" for file in includes]
     lines += ["mach create", f"machine LoadPlatformDescription @{model_file(platform.name + '.repl')}"]
     for uart, port in zip(platform.uarts, ports, strict=True):
         lines += [

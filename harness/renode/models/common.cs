@@ -1,13 +1,14 @@
 // What the models of all parts are made of.
-using System;
-using System.Collections.Generic;
-using Antmicro.Renode.Core;
-using Antmicro.Renode.Peripherals.Bus;
-using Antmicro.Renode.Peripherals.CPU;
-using Antmicro.Renode.Peripherals.Timers;
-
 namespace Antmicro.Renode.Peripherals.McubootHarness
 {
+    using System;
+    using System.Collections.Generic;
+    using System.Reflection;
+    using Antmicro.Renode.Core;
+    using Antmicro.Renode.Peripherals.Bus;
+    using Antmicro.Renode.Peripherals.CPU;
+    using Antmicro.Renode.Peripherals.Timers;
+
     // Registers by their offset. Debuggers read them while the CPU runs, so this is no dictionary.
     public class WordArray
     {
@@ -80,8 +81,15 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
     // for ever, and so slowly that no watchdog bites.
     public class Faults
     {
-        public Faults(ICPUWithHooks cpu, Action lockedUp)
+        public Faults(CortexM cpu, Action lockedUp)
         {
+            cpu.Halted += arguments =>
+            {
+                if(arguments.Reason == HaltReason.Abort)
+                {
+                    Forget(cpu);
+                }
+            };
             cpu.AddHookAtInterruptBegin(number =>
             {
                 if(Array.IndexOf(Kinds, number) < 0)
@@ -100,6 +108,17 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public void Reset()
         {
             nested = 0;
+        }
+
+        // Renode 1.15 believes that a core which it has given up still executes, and then refuses to reset it.
+        private static void Forget(CortexM cpu)
+        {
+            var field = typeof(TranslationCPU).GetField("pauseGuard", BindingFlags.Instance | BindingFlags.NonPublic);
+            var leave = field == null ? null : field.FieldType.GetMethod("Leave");
+            if(leave != null)
+            {
+                leave.Invoke(field.GetValue(cpu), null);
+            }
         }
 
         // Undefined instruction, prefetch and data abort, no coprocessor, wrong state, as tlib numbers them.

@@ -1,21 +1,21 @@
 // Devices of the nRF52840 that Renode lacks, or has with less than an updating firmware needs.
 // Registers: Nordic nRF52840 Product Specification v1.7.
-using System;
-using Antmicro.Renode.Core;
-using Antmicro.Renode.Peripherals.Bus;
-using Antmicro.Renode.Peripherals.CPU;
-using Antmicro.Renode.Peripherals.Memory;
-using Antmicro.Renode.Peripherals.Miscellaneous;
-using Antmicro.Renode.Peripherals.Timers;
-using Antmicro.Renode.Peripherals.UART;
-
 namespace Antmicro.Renode.Peripherals.McubootHarness
 {
+    using System;
+    using Antmicro.Renode.Core;
+    using Antmicro.Renode.Peripherals.Bus;
+    using Antmicro.Renode.Peripherals.CPU;
+    using Antmicro.Renode.Peripherals.Memory;
+    using Antmicro.Renode.Peripherals.Miscellaneous;
+    using Antmicro.Renode.Peripherals.Timers;
+    using Antmicro.Renode.Peripherals.UART;
+
     // CLOCK and POWER. Oscillators start at once. Knows why the last reset happened: the debugger and the
     // watchdog say so beforehand, all others are the firmware's own.
     public class NrfPower : Words
     {
-        public NrfPower(IMachine machine, ICPUWithHooks cpu, NrfWatchdog watchdog)
+        public NrfPower(IMachine machine, CortexM cpu, NrfWatchdog watchdog)
         {
             this.watchdog = watchdog;
             pending = new PendingReset(machine);

@@ -1,14 +1,14 @@
 // Devices of the STM32L475, which Renode has no platform for. Registers: RM0351.
-using System;
-using Antmicro.Renode.Core;
-using Antmicro.Renode.Peripherals.Bus;
-using Antmicro.Renode.Peripherals.CPU;
-using Antmicro.Renode.Peripherals.Memory;
-using Antmicro.Renode.Peripherals.Timers;
-using Antmicro.Renode.Peripherals.UART;
-
 namespace Antmicro.Renode.Peripherals.McubootHarness
 {
+    using System;
+    using Antmicro.Renode.Core;
+    using Antmicro.Renode.Peripherals.Bus;
+    using Antmicro.Renode.Peripherals.CPU;
+    using Antmicro.Renode.Peripherals.Memory;
+    using Antmicro.Renode.Peripherals.Timers;
+    using Antmicro.Renode.Peripherals.UART;
+
     // GPIO, PWR, EXTI, SYSCFG: registers without effect.
     public class PlainWords : Words
     {
@@ -144,7 +144,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
     {
         public StmWatchdog(IMachine machine)
         {
-            timer = new LimitTimer(machine.ClockSource, 32000, this, "watchdog", limit: 0x1000, eventEnabled: true);
+            timer = new LimitTimer(machine.ClockSource, Clock, this, "watchdog", limit: 0x1000, eventEnabled: true);
             timer.LimitReached += () =>
             {
                 timer.Enabled = false;
@@ -199,12 +199,13 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
 
         private void Reload()
         {
-            timer.Divider = 4u << (int)Math.Min(ReadDoubleWord(0x04), 6);
+            timer.Frequency = Clock >> (2 + (int)Math.Min(ReadDoubleWord(0x04), 6));
             timer.Limit = (ulong)ReadDoubleWord(0x08) + 1;
             timer.ResetValue();
         }
 
         private readonly LimitTimer timer;
+        private const uint Clock = 32000;
         private bool unlocked;
     }
 
