@@ -137,7 +137,7 @@ def _open_embedded(board: Board, settings: DeviceSettings, stack: ExitStack) -> 
         board,
         "embedded",
         debug,
-        EmulatedPower(control),
+        EmulatedPower(control, debug),
         ports,
         _Snapshots(control),
         owned,
@@ -157,7 +157,7 @@ def _open_renode(board: Board, settings: DeviceSettings, stack: ExitStack) -> De
     ports, debug = _connect(board, process, stack)
     control = process.control
     owned = stack.pop_all()
-    return Device(board, "renode", debug, EmulatedPower(control), ports, _Snapshots(control), owned)
+    return Device(board, "renode", debug, EmulatedPower(control, debug), ports, _Snapshots(control), owned)
 
 
 def _connect(

@@ -228,6 +228,13 @@ class DebugPort:
         with _translated("resuming", self.unique_id):
             self.target.resume()
 
+    def flush(self) -> None:
+        """Wait for what pyOCD has sent without waiting. What of that fails does not matter any more."""
+        from pyocd.core.exceptions import TransferError
+
+        with _translated("waiting for the probe", self.unique_id), suppress(TransferError):
+            self._session.probe.flush()
+
     def reconnect(self, *, deadline: float | Deadline = 5.0) -> None:
         """Speak to a target again that had no power; what pyOCD remembers of its registers is forgotten."""
         from pyocd.core.exceptions import Error

@@ -69,15 +69,16 @@ class SwitchedPower:
 
 
 class EmulatedPower:
-    """The switch of an emulated board."""
+    """The switch of an emulated board, which hears of it on another line than the debugger's."""
 
     real = True
 
-    def __init__(self, control: ControlClient) -> None:
-        self._control = control
+    def __init__(self, control: ControlClient, debug: DebugPort) -> None:
+        self._control, self._debug = control, debug
 
     def off(self) -> None:
-        """Switch off."""
+        """Switch off, after all that the debugger has asked for."""
+        self._debug.flush()
         self._control.call("power", False)
 
     def on(self) -> None:

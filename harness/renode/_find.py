@@ -9,9 +9,11 @@ from typing import Final
 
 from .._errors import EmulatorError
 
-__all__ = ["RenodeMissingError", "find_renode"]
+__all__ = ["OLDEST", "SETTING", "RenodeMissingError", "find_renode"]
 
 SETTING: Final = "HARNESS_RENODE"
+#: the oldest version that was run
+OLDEST: Final = (1, 15)
 
 
 class RenodeMissingError(EmulatorError):
@@ -26,7 +28,7 @@ def find_renode() -> Path:
         raise RenodeMissingError(
             "Renode is not installed" if named is None else "there is no Renode",
             where="PATH" if named is None else f"{SETTING}={named}",
-            expected="the program 'renode', version 1.15 or later",
+            expected="the program 'renode', version {}.{} or later".format(*OLDEST),
             remedy=f"install it from https://renode.io and put it on PATH, or name it in {SETTING}",
         )
     return Path(found)

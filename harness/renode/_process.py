@@ -16,7 +16,7 @@ from typing import Final
 
 from .._deadline import Deadline
 from .._errors import EmulatorError
-from ._find import find_renode
+from ._find import OLDEST, SETTING, find_renode
 from ._gdb import GdbClient
 from ._platforms import Platform, model_file
 
@@ -25,9 +25,10 @@ __all__ = ["RenodeProcess", "problems"]
 START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 10.0
 _LINES_KEPT: Final = 60
+_LINES_TOLD: Final = 5
 _READY: Final = "harness: the board is set up"
-#: monitor commands, run by the Python inside Renode: memory to and from files, which is fast; and what makes the
-#: core stand still until it is told to step, in the last of its modes, which 1.15 and 1.16 call by other names
+#: monitor commands, run by the Python inside Renode. Memory to and from files, which is fast. What makes the
+#: core stand until it is told to step: the last of its modes, which has another name in 1.15 than in 1.16.
 _COMMANDS: Final = """
 def mc_harness_read(path, address, size):
     System.IO.File.WriteAllBytes(path, self.Machine.SystemBus.ReadBytes(address, size))
@@ -46,6 +47,7 @@ _PROBLEM: Final = re.compile(
     r"|Could not|Errors? during compilation|Error E\d+",
     re.IGNORECASE,
 )
+_VERSION: Final = re.compile(r"Renode, version (\d+)\.(\d+)")
 #: Renode's PPI model looks for a radio, which no firmware here needs
 _HARMLESS: Final = re.compile(r"ppi: Failed to register PPI|Failed to download")
 
@@ -71,16 +73,19 @@ class RenodeProcess:
             self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
             self._written = threading.Condition()
             self._ready = self._ended = False
+            self._version = OLDEST  # until it tells its own
             with tempfile.TemporaryDirectory(prefix="harness-renode-") as folder:  # read once, at the start
                 commands, models = Path(folder, "commands.py"), Path(folder, "models.cs")
                 script = Path(folder, "board.resc")
                 commands.write_text(_COMMANDS, encoding="utf-8")
                 models.write_text(_models(platform), encoding="utf-8")
                 script.write_text(_script(platform, (commands, models), gdb_port, ports), encoding="utf-8")
-                self._process = self._start(find_renode(), script)
+                program = find_renode()
+                self._process = self._start(program, script)
+                self._reader = threading.Thread(target=self._read, name="renode output", daemon=True)
+                self._reader.start()
                 stack.callback(self._end)
-                threading.Thread(target=self._read, name="renode output", daemon=True).start()
-                self._wait_ready()
+                self._wait_ready(program)
             self.gdb = GdbClient(gdb_port)
             stack.callback(self.gdb.close)
             # With the client there, the core stands at its first instruction.
@@ -106,36 +111,50 @@ class RenodeProcess:
         assert self._process.stdout is not None
         with suppress(OSError, ValueError):
             for raw in self._process.stdout:
-                line = raw.decode(errors="replace").rstrip()
+                line = raw.decode(errors="replace").strip()
                 with self._written:
                     self._lines.append(line)
                     self._ready |= line.endswith(_READY) and "echo" not in line
+                    if told := _VERSION.search(line):
+                        self._version = int(told[1]), int(told[2])
                     self._written.notify_all()
         with self._written:
             self._ended = True
             self._written.notify_all()
 
-    def _wait_ready(self) -> None:
+    def _wait_ready(self, program: Path) -> None:
         limit = Deadline(START_SECONDS)
         with self._written:
-            while (
-                not self._ready and not self._ended and not problems(list(self._lines)) and not limit.expired
-            ):
-                self._written.wait(limit.remaining)
-            if self._ready:
-                return
-            lines = list(self._lines)
+            self._written.wait_for(
+                lambda: self._ready or self._ended or self._version < OLDEST or problems(list(self._lines)),
+                limit.remaining,
+            )
+            ready, version = self._ready, self._version
+        if version < OLDEST:
+            raise EmulatorError(
+                "this Renode is too old",
+                where=str(program),
+                found="version {}.{}".format(*version),
+                expected="version {}.{} or later".format(*OLDEST),
+                remedy=f"install a later one from https://renode.io, or name one in {SETTING}",
+            )
+        if ready:
+            return
+        self._end()  # all that it has to say is then written
+        lines = list(self._lines)
+        first = lines.index(problems(lines)[0]) if problems(lines) else -_LINES_TOLD
         raise EmulatorError(
             "Renode did not set up the board",
-            found="; ".join((problems(lines) or lines or ["nothing was written"])[-5:]),
+            where=str(program),
+            found="; ".join(lines[first:][:_LINES_TOLD] or ["nothing was written"]),
             expected=f"the board within {START_SECONDS:.0f} s",
-            remedy="check that Renode is 1.15 or later; docs/renode.md tells how to run its script by hand",
+            remedy="try it on its own; docs/renode.md says with which versions it was run",
         )
 
     def _end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # it is gone, or was told before
             self._process.stdin.write(b"quit\n")
             self._process.stdin.close()
         try:
@@ -143,6 +162,7 @@ class RenodeProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(_END_SECONDS)
         self._process.stdout.close()
 
 
@@ -156,13 +176,11 @@ def _free_ports(count: int) -> list[int]:
 def _models(platform: Platform) -> str:
     """All models as one source: Renode 1.15 does not let one file use what is in another."""
     files = ("common.cs", f"{platform.name}.cs")
-    return "".join(
-        f'#line 1 "{name}"\n{model_file(name).read_text(encoding="utf-8")}\n' for name in files
-    )
+    return "".join(f'#line 1 "{name}"\n{model_file(name).read_text(encoding="utf-8")}\n' for name in files)
 
 
 def _script(platform: Platform, includes: tuple[Path, ...], gdb_port: int, ports: list[int]) -> str:
-    lines = [f"include @{file}" for file in includes]
+    lines = ["version", *(f"include @{file}" for file in includes)]
     lines += ["mach create", f"machine LoadPlatformDescription @{model_file(platform.name + '.repl')}"]
     for uart, port in zip(platform.uarts, ports, strict=True):
         lines += [

@@ -19,6 +19,11 @@ CAUSES = {
     "nrf52840dk": (0x40000400, 0xFFFFFFFF, (0x0, 0x1, 0x4)),
     "disco_l475_iot1": (0x40021094, 1 << 23, (0x0C000600, 0x04000600, 0x14000600)),
 }
+#: where a program leaves a word for after the next reset; what has to be written before; which resets keep it
+MARKS = {
+    "nrf52840dk": (0x4000051C, {}, (Reset.SYSTEM,)),
+    "disco_l475_iot1": (0x400028CC, {0x40007000: 0x300}, (Reset.SYSTEM, Reset.PIN)),
+}
 RAM = 0x20001000
 
 
@@ -53,6 +58,35 @@ def test_the_part_tells_why_it_was_reset(device: Device):
         device.debug.reset(kind)
         found.append(device.debug.target.read32(address))
     assert tuple(found) == causes
+
+
+def test_a_mark_outlives_the_resets_that_the_part_says(device: Device):
+    address, before, keeping = MARKS[device.board.name]
+    target, found = device.debug.target, {}
+    device.power_cycle()
+    for kind in (Reset.SYSTEM, Reset.PIN, None):
+        for register, value in (before | {address: 0x5A}).items():
+            target.write32(register, value)
+        if kind is None:
+            device.power_cycle()
+        else:
+            device.debug.reset(kind)
+        found[kind] = target.read32(address)
+    assert found == {kind: 0x5A if kind in keeping else 0 for kind in found}
+
+
+def test_the_stm32_guards_its_backup_domain(device: Device):
+    if device.board.name != "disco_l475_iot1":
+        pytest.skip("is a thing of the STM32")
+    mark, control, target = 0x400028CC, 0x40021090, device.debug.target
+    device.power_cycle()
+    target.write32(mark, 1)
+    assert target.read32(mark) == 0
+    target.write32(0x40007000, 0x300)
+    target.write32(mark, 1)
+    assert target.read32(mark) == 1
+    target.write32(control, 1 << 16)
+    assert target.read32(mark) == 0
 
 
 def test_content_that_was_installed_once_comes_back(device: Device):

@@ -6,9 +6,9 @@ import pytest
 
 from harness._errors import EmulatorError
 from harness.boards import find_board, shipped_boards
-from harness.renode import RenodeBoard, RenodeMissingError, platform_names
+from harness.renode import RenodeBoard, RenodeMissingError, _process, platform_names
 from harness.renode._platforms import find_platform, model_file
-from harness.renode._process import problems
+from harness.renode._process import RenodeProcess, problems
 
 
 @pytest.mark.parametrize("name", platform_names())
@@ -56,6 +56,26 @@ def test_a_program_that_is_no_renode_is_told_with_what_it_wrote(monkeypatch, tmp
     monkeypatch.setenv("HARNESS_RENODE", str(program))
     with pytest.raises(EmulatorError, match="no runtime here"):
         RenodeBoard("nrf52840")
+
+
+@pytest.mark.parametrize(
+    "ending", ["cat", "echo 'Fatal error: a name it lacks'"], ids=["silent", "with a problem"]
+)
+def test_a_renode_that_is_too_old_is_told_by_its_version(monkeypatch, tmp_path, ending: str):
+    program = tmp_path / "renode"
+    program.write_text(f"#!/bin/sh\necho 'Renode, version 1.14.0.28 (9ec2-2023)'\nexec {ending}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("HARNESS_RENODE", str(program))
+    with pytest.raises(EmulatorError, match=r"(?s)too old.*1\.15 or later.*1\.14.*renode\.io"):
+        RenodeBoard("nrf52840")
+
+
+def test_a_model_that_does_not_compile_is_told_with_the_error(renode: None, monkeypatch, tmp_path):
+    source = tmp_path / "nrf52840.cs"
+    source.write_text("class Broken { int number = true; }\n", encoding="utf-8")
+    monkeypatch.setattr(_process, "model_file", lambda _name: source)
+    with pytest.raises(EmulatorError, match=r"(?s)did not set up.*nrf52840\.cs\(1,\d+\): error CS"):
+        RenodeProcess(find_platform("nrf52840"))
 
 
 def test_problems_are_told_from_chatter():

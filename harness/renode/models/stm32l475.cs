@@ -9,13 +9,47 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
     using Antmicro.Renode.Peripherals.Timers;
     using Antmicro.Renode.Peripherals.UART;
 
-    // GPIO, PWR, EXTI, SYSCFG: registers without effect.
+    // GPIO, EXTI, SYSCFG: registers without effect.
     public class PlainWords : Words
     {
         public override void WriteDoubleWord(long offset, uint value)
         {
             words[offset] = value;
         }
+    }
+
+    // PWR, as far as it guards the backup domain.
+    public class StmPower : PlainWords
+    {
+        public bool BackupWritable { get { return (ReadDoubleWord(0x00) & 1 << 8) != 0; } }
+    }
+
+    // The RTC's 32 backup registers, without its clock. Lost without power, or by BDCR.BDRST.
+    public class StmBackup : Words
+    {
+        public StmBackup(StmPower power)
+        {
+            this.power = power;
+        }
+
+        public override void WriteDoubleWord(long offset, uint value)
+        {
+            if(power.BackupWritable && offset >= 0x50 && offset < 0xD0)
+            {
+                words[offset] = value;
+            }
+        }
+
+        public override void Reset()
+        {
+        }
+
+        public void Forget()
+        {
+            words.Clear();
+        }
+
+        private readonly StmPower power;
     }
 
     // DBGMCU, for debuggers.
@@ -31,9 +65,12 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
     // debugger and the watchdog say so beforehand, all others are the firmware's own.
     public class StmClocks : Words
     {
-        public StmClocks(IMachine machine, CortexM cpu, StmWatchdog watchdog, StmUsart usart, StmDma dma)
+        public StmClocks(IMachine machine, CortexM cpu, StmWatchdog watchdog, StmUsart usart, StmDma dma,
+            StmPower power, StmBackup backup)
         {
             this.cpu = cpu;
+            this.power = power;
+            this.backup = backup;
             this.watchdog = watchdog;
             pending = new PendingReset(machine);
             // A lockup lasts until the watchdog or somebody else ends it.
@@ -65,6 +102,7 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         public void PowerOn()
         {
             words.Clear();
+            backup.Forget();
             announced = Pin | Brownout;
             Resets = 0;
         }
@@ -95,6 +133,18 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
                     usart.Reset();
                 }
                 break;
+            case BackupControl:
+                if(!power.BackupWritable)
+                {
+                    break;
+                }
+                if((value & BackupReset) != 0)
+                {
+                    backup.Forget();
+                    value = BackupReset;
+                }
+                words[offset] = value & ~2u | (value & 1) << 1;
+                break;
             case Status:
                 var flags = (value & Remove) != 0 ? 0 : ReadDoubleWord(Status) & Flags;
                 words[Status] = flags | value & ~Flags & ~2u | (value & 1) << 1;
@@ -112,7 +162,9 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
             faults.Reset();
             cpu.IsHalted = false;
             var flags = ReadDoubleWord(Status) & Flags | announced;
+            var kept = ReadDoubleWord(BackupControl);
             Preset(flags);
+            words[BackupControl] = kept;
             announced = Pin | Software;
         }
 
@@ -125,8 +177,9 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
             words[Status] = 0x600 | flags;
         }
 
+        private const long BackupControl = 0x90; // BDCR
         private const long Status = 0x94; // CSR
-        private const uint Remove = 1u << 23;
+        private const uint Remove = 1u << 23, BackupReset = 1u << 16;
         private const uint Flags = 0xFF000000;
         private const uint Pin = 1u << 26, Brownout = 1u << 27, Software = 1u << 28, Watchdog = 1u << 29;
         private const uint ReadyBits = 1u << 1 | 1u << 10 | 1u << 17 | 1u << 25 | 1u << 27 | 1u << 29;
@@ -136,6 +189,8 @@ namespace Antmicro.Renode.Peripherals.McubootHarness
         private readonly PendingReset pending;
         private readonly StmUsart usart;
         private readonly StmDma dma;
+        private readonly StmPower power;
+        private readonly StmBackup backup;
         private uint announced = Pin | Brownout;
     }
 
