@@ -75,9 +75,8 @@ def test_a_mark_outlives_the_resets_that_the_part_says(device: Device):
     assert found == {kind: 0x5A if kind in keeping else 0 for kind in found}
 
 
+@pytest.mark.parametrize("device", ["disco_l475_iot1"], indirect=True)
 def test_the_stm32_guards_its_backup_domain(device: Device):
-    if device.board.name != "disco_l475_iot1":
-        pytest.skip("is a thing of the STM32")
     mark, control, target = 0x400028CC, 0x40021090, device.debug.target
     device.power_cycle()
     target.write32(mark, 1)
