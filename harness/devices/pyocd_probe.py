@@ -28,7 +28,7 @@ def _translated(error: EmulatorError) -> exceptions.Error:
     if isinstance(error, control.TransferError):
         if error.address is not None:
             return exceptions.TransferFaultError(error.what, fault_address=error.address)
-        return exceptions.TransferFaultError(error.what)
+        return exceptions.TransferError(error.what)  # no power: a fault would be cleared, which faults again
     return exceptions.ProbeDisconnected(str(error))
 
 

@@ -20,6 +20,7 @@ __all__ = ["Bus", "BusError"]
 
 _PAGE: Final = 0x1000
 _BLOCK: Final = 0x400  # no device takes less of the map
+_IT_REACH: Final = 2 + 4 * 4  # bytes of an IT instruction and of the four that it can cover
 
 
 class _RepeatError(Exception):
@@ -142,14 +143,21 @@ class Bus(Callbacks):
 
         The engine knows it only at the start of a block. If the access is not the first
         instruction of one, the CPU is stopped and repeats it: the caller must not have
-        changed anything yet. 0 for a debugger's access.
+        changed anything yet. In a block with an IT block, which the engine does not leave
+        before its end, it is the address of the block. 0 for a debugger's access.
         """
         if self._master is Master.DEBUG:
             return 0
-        if self._repeated != self.hot.block:
+        if self._repeated != self.hot.block and not self._near_it_block():
             raise _RepeatError
         self._repeated = None
         return self.hot.block
+
+    def _near_it_block(self) -> bool:
+        """Whether an IT instruction (ARMv7-M A7.7.38) is in the block, or so near that it reaches into it."""
+        start, end = self.hot.block - _IT_REACH, self.hot.block + self.hot.block_size
+        halfwords = (self.peek_halfword(address) for address in range(start, end, 2))
+        return any(halfword & 0xFF00 == 0xBF00 and halfword & 0xF for halfword in halfwords)
 
     def _report(
         self,

@@ -14,7 +14,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { REG_PC = 11, REG_BASEPRI = 124, REG_FAULTMASK = 126, REG_PRIMASK = 123 }; /* checked by Python at load */
+enum { REG_PC = 11, REG_EPSR = 121, REG_BASEPRI = 124, REG_FAULTMASK = 126, REG_PRIMASK = 123 }; /* checked by Python at load */
 enum { DEADLINE = 1, ASKED, EXCEPTION, SPIN, DEVICE, CUT, ENTRY };
 enum { BRANCH_TO_SELF = 0xE7FE, SEV = 0xBF40 };
 enum { DEVICE_SLOTS = 256 };
@@ -22,6 +22,8 @@ enum { READ = 1, WRITE = 2, EXECUTE = 4, FETCH = 18 }; /* as Unicorn numbers the
 enum { RAM_PAGE_SHIFT = 10 };
 enum { NONE, NEW, SOME };          /* code in RAM */
 enum { NOT_RUN, RUN, REWRITTEN }; /* a flash page, seen as code */
+
+typedef int write_register(void *, int, const void *);
 
 typedef struct { /* one flash operation, 48 bytes */
     uint64_t instructions, value, previous;
@@ -87,6 +89,7 @@ typedef struct hot {
     uint32_t ram_base, ram_size;
     int (*emu_stop)(void *);
     int (*reg_read)(void *, int, void *);
+    write_register *reg_write;
     uint32_t (*load)(uint32_t address, uint32_t size);
     void (*store)(uint32_t address, uint32_t size, uint32_t value);
     void (*grow)(void);
@@ -111,6 +114,15 @@ static uint32_t count(const uint16_t *code, uint32_t bytes) {
     for (uint32_t words = bytes / 2; i < words; n++)
         i += 1 + is_wide(code[i]);
     return n;
+}
+
+/*
+ * Before a hook on an access Unicorn sets the IT bits as they are there, for faults. The block that goes on does not
+ * take them back, so that the next one would begin in an IT block. Inside a block they are 0.
+ */
+static void go_on(void *uc, write_register *reg_write) {
+    const uint32_t thumb = 1u << 24;
+    reg_write(uc, REG_EPSR, &thumb);
 }
 
 static void stop(hot *h, void *uc, uint32_t reason) {
@@ -279,13 +291,16 @@ EXPORT uint8_t hot_store(void *uc, int type, uint64_t where, int size, int64_t w
         for (uint32_t i = 0; i < h->arrays; i++) {
             array *a = &h->array[i];
             if (address - a->base < a->size) {
-                if ((*a->gate & a->gate_mask) == a->gate_value && program(h, uc, a, address, value))
+                if ((*a->gate & a->gate_mask) == a->gate_value && program(h, uc, a, address, value)) {
+                    go_on(uc, h->reg_write);
                     return 1;
+                }
                 break;
             }
         }
     }
     h->store(address, (uint32_t)size, value);
+    go_on(uc, h->reg_write);
     return 1;
 }
 
@@ -305,7 +320,8 @@ static int never_executed(uint32_t address) {
  */
 EXPORT uint8_t hot_translate(void *uc, uint64_t address, int access, translation *entry, hot *h) {
     const uint32_t offset = (uint32_t)address - h->ram_base;
-    (void)uc;
+    if (access != FETCH)
+        go_on(uc, h->reg_write);
     entry->physical = address;
     entry->permissions = never_executed((uint32_t)address) ? READ | WRITE : READ | WRITE | EXECUTE;
     if (offset < h->ram_size) {
@@ -324,14 +340,16 @@ EXPORT uint8_t hot_translate(void *uc, uint64_t address, int access, translation
 typedef struct { /* which words of an array were read */
     uint32_t base, reserved;
     uint8_t *words;
+    write_register *reg_write;
 } reads;
 
 /* Before each load from an array whose reads somebody wants to know; only then is it installed. */
 EXPORT void hot_flash_read(void *uc, int type, uint64_t address, int size, int64_t value, const reads *r) {
     const uint32_t offset = (uint32_t)address - r->base;
-    (void)uc, (void)type, (void)value;
+    (void)type, (void)value;
     r->words[offset >> 2] = 1;
     r->words[(offset + (uint32_t)size - 1) >> 2] = 1;
+    go_on(uc, r->reg_write);
 }
 
 typedef struct { /* what Unicorn gives back with an access to a device region */

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
-from unicorn import unicorn_const
+from unicorn import arm_const, unicorn_const
 from unicorn.unicorn_py3 import unicorn as binding
 
 from ._journal import Operation
@@ -27,6 +27,7 @@ __all__ = [
     "add_hook",
     "flush_tlb",
     "function_address",
+    "go_on",
     "map_devices",
     "remove_hook",
     "translate_addresses",
@@ -168,6 +169,15 @@ def translate_addresses(engine: Any, callback: int | None, user_data: int) -> No
     """Let a C-callable function fill the TLB."""
     engine.ctl_set_tlb_mode(unicorn_const.UC_TLB_VIRTUAL)
     add_hook(engine, unicorn_const.UC_HOOK_TLB_FILL, callback, user_data)
+
+
+def go_on(engine: Any) -> None:
+    """To be called in a hook on an access of the CPU that goes on.
+
+    Unicorn sets the IT bits before such a hook as they are there, for faults, and the block that goes on
+    does not take them back: the next one would begin in an IT block. Inside a block they are 0.
+    """
+    engine.reg_write(arm_const.UC_ARM_REG_EPSR, 1 << 24)
 
 
 def flush_tlb(engine: Any) -> None:

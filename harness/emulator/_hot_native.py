@@ -115,6 +115,7 @@ class _Hot(ctypes.Structure):
         ("ram_size", ctypes.c_uint32),
         ("emu_stop", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
         ("load", _LOAD),
         ("store", _STORE),
         ("grow", _GROW),
@@ -138,10 +139,11 @@ class NativeHotPath(_Hot):
         self._library = ctypes.CDLL(str(library))
         if self._library.hot_size() != ctypes.sizeof(_Hot) or (
             arm_const.UC_ARM_REG_PC,
+            arm_const.UC_ARM_REG_EPSR,
             arm_const.UC_ARM_REG_PRIMASK,
             arm_const.UC_ARM_REG_BASEPRI,
             arm_const.UC_ARM_REG_FAULTMASK,
-        ) != (11, 123, 124, 126):
+        ) != (11, 121, 123, 124, 126):
             raise OSError(f"{library} was built for another version; reinstall the package")
         self._engine = engine
         self._records = (_Record * 4096)()
@@ -178,6 +180,7 @@ class NativeHotPath(_Hot):
         self.ram, self.ram_base, self.ram_size = ctypes.addressof(ram.memory), ram.base, ram.size
         self.emu_stop = function_address(binding.uclib.uc_emu_stop)
         self.reg_read = function_address(binding.uclib.uc_reg_read)
+        self.reg_write = function_address(binding.uclib.uc_reg_write)
         self.load, self.store = _LOAD(callbacks.load), _STORE(callbacks.store)
         self.grow, self.worn = _GROW(self._grow), _WORN(callbacks.worn)
         here = ctypes.addressof(self)

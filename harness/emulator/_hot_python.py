@@ -15,6 +15,7 @@ from ._hot import (
     StopReason,
     add_hook,
     function_address,
+    go_on,
     map_devices,
     translate_addresses,
 )
@@ -131,6 +132,7 @@ class PythonHotPath:
         def mark(_engine: int, _kind: int, address: int, size: int, _wide: int, _data: int) -> None:
             words[address - base >> 2] = 1
             words[address - base + size - 1 >> 2] = 1
+            go_on(self._engine)
 
         return _READ(mark)
 
@@ -203,6 +205,8 @@ class PythonHotPath:
 
     def _on_translate(self, _engine: int, address: int, access: int, entry: Any, _data: int) -> bool:
         to, ram = entry.contents, self._ram
+        if access != unicorn_const.UC_MEM_FETCH:
+            go_on(self._engine)
         never_executed = 0x40000000 <= address < 0x60000000 or address >= 0xA0000000
         to.physical, to.permissions = address, _DATA if never_executed else unicorn_const.UC_PROT_ALL
         if address in ram:
@@ -240,15 +244,19 @@ class PythonHotPath:
         return self.instructions if code is None else self.instructions - _count(code)[0] + 1
 
     def _on_store(self, _engine: int, _kind: int, address: int, size: int, wide: int, _data: int) -> bool:
+        self._store(address, size, wide)
+        go_on(self._engine)
+        return True
+
+    def _store(self, address: int, size: int, wide: int) -> None:
         value = wide & 0xFFFFFFFF
         if size == 4 and not address & 3:
             for flash in self._arrays:
                 if flash.base <= address < flash.base + flash.size:
                     if flash.gate.open and self._program(flash, address, value):
-                        return True
+                        return
                     break
         self._callbacks.store(address, size, value)
-        return True
 
     def _program(self, flash: FlashArray, address: int, value: int) -> bool:
         """A word for the array; false if the part does not take it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unicorn import unicorn_const
+from unicorn.unicorn_py3 import unicorn as binding
 
 from ._hot import HotPath, add_hook, function_address
 from ._memory import FlashArray
@@ -15,7 +16,12 @@ __all__ = ["FlashReads"]
 
 
 class _Reads(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("words", ctypes.c_void_p))
+    _fields_ = (
+        ("base", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("words", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
+    )
 
 
 class FlashReads:
@@ -25,7 +31,8 @@ class FlashReads:
         self._marks = [(array, (ctypes.c_uint8 * (array.size // 4))()) for array in arrays]
         self._keep: list[Any] = []
         for array, words in self._marks:
-            reads = _Reads(array.base, 0, ctypes.addressof(words))
+            write = function_address(binding.uclib.uc_reg_write)
+            reads = _Reads(array.base, 0, ctypes.addressof(words), write)
             callback = hot.read_callback(array.base, memoryview(words).cast("B"))
             self._keep += [reads, callback]
             add_hook(

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -208,6 +208,28 @@ def test_board_that_died_is_a_probe_error(debug: DebugPort, board: control.Emula
     os.kill(board.entry.pid, 9)
     with pytest.raises(ProbeError):
         debug.read(0, 4)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda debug: debug.reset(),
+        lambda debug: debug.halt(),
+        lambda debug: debug.read(0, 4),
+        lambda debug: debug.sample(),
+        lambda debug: debug.program({0x1000: b"x"}),
+    ],
+    ids=["reset", "halt", "read", "sample", "program"],
+)
+def test_board_without_power_is_a_probe_error(
+    debug: DebugPort, board: control.EmulatedBoard, action: Callable[[DebugPort], object]
+) -> None:
+    board.control.call("power", False)
+    with pytest.raises((ProbeError, FlashError), match="has no power|Target not detected"):
+        action(debug)
+    board.control.call("power", True)
+    debug.reconnect()
+    debug.reset()
 
 
 @every_chip

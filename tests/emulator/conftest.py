@@ -89,8 +89,8 @@ def start(make_run: Callable[[bool], Callable[[str], Run]], hot_path: bool) -> C
 
 
 def _maker(soc: str, program: Elf, native: bool) -> Callable[[str], Run]:
-    def prepare(case: str) -> Run:
-        machine = Machine(soc, native=native)
+    def prepare(case: str, *, tracks_reads: bool = False) -> Run:
+        machine = Machine(soc, native=native, tracks_reads=tracks_reads)
         machine.program(*program.binary())
         machine.power_on()
         machine.bus.write(program.symbols["test_case"], 4, _case_number(program, case))

@@ -142,3 +142,16 @@ def test_flash_and_uicr_survive_everything_ram_not_a_power_cycle() -> None:
     assert machine.bus.read_block(0x20000100, 4) == bytes(4)
     assert machine.bus.read_block(0x1000, 5) == b"flash"
     assert machine.bus.read_block(0x10001080, 4) == b"uicr"
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_condition_of_an_access_ends_with_its_block(start: Callable[..., Run], tracked: bool) -> None:
+    run = start("conditional_access", tracks_reads=tracked)
+    run.go()
+    ram, stored = run.results[0], run.results[1:3]
+    assert (ram, stored) == (7, [7, 0x1234])
+    flash, programmed, erased = run.results[3], run.results[4:6], run.results[6:8]
+    assert (flash, programmed, erased) == (7, [7, 0x5678], [7, 0xFFFFFFFF])
+    assert run.results[8:-1] == [7] * 9
+    assert run.results[-1] == 50
+    assert len(run.findings) == 2

@@ -261,6 +261,32 @@ static __attribute__((noinline)) void vector_table_moved(void) {
     NVIC_ISER = 1 << 3; pend(3); note(REG(0xE000ED00));
 }
 
+/* 7 if the condition of an access holds for what stands in its IT block, and for that alone. */
+#define CONDITIONALLY(access, address, value) ({ \
+    uint32_t seen; \
+    __asm volatile("movs %0, #0\n cmp %0, #0\n itt eq\n " access "\n moveq %0, #1\n cmp %0, #5\n b 1f\n" \
+                   "1: adds %0, #2\n adds %0, #4" : "=&l"(seen) : "l"(address), "l"(value) : "r0", "memory", "cc"); \
+    seen; })
+#define LOAD "ldreq r0, [%1]"
+#define STORE "streq %2, [%1]"
+static __attribute__((noinline)) void conditional_access(void) {
+    note(CONDITIONALLY(LOAD, 0x20030000, 0));
+    note(CONDITIONALLY(STORE, 0x20030800, 0x1234)); note(REG(0x20030800));
+    note(CONDITIONALLY(LOAD, 0x000C0000, 0));
+    NVMC_CONFIG = 1;
+    note(CONDITIONALLY(STORE, 0x000C0000, 0x5678)); note(REG(0x000C0000));
+    NVMC_CONFIG = 2;
+    note(CONDITIONALLY(STORE, 0x4001E508, 0x000C0000)); note(REG(0x000C0000)); /* NVMC.ERASEPAGE */
+    NVMC_CONFIG = 0;
+    note(CONDITIONALLY(STORE, 0x000C0000, 0)); /* is ignored, and a finding */
+    for (int n = 0; n < 2; n++) {
+        note(CONDITIONALLY(STORE, 0x40008540, 50)); note(CONDITIONALLY(LOAD, 0x40008540, 0)); /* TIMER0.CC[0] */
+        note(CONDITIONALLY(STORE, 0x40008000, 1)); /* TIMER0.START */
+        note(CONDITIONALLY(LOAD, 0x40000638, 0)); /* nothing is there: another finding */
+    }
+    note(REG(0x40008540));
+}
+
 static __attribute__((noinline)) void lockup(void) {
     if (REG(0x40000400) & 8) { note(0x10C); return; }
     __asm volatile("mov sp, %0\n udf #0" ::"r"(0x60000000)); /* no stack to push to: HardFault, then its handler faults */
@@ -269,6 +295,7 @@ static __attribute__((noinline)) void lockup(void) {
 __attribute__((used)) void (*const cases[])(void) = {
     nesting, supervisor, run_threads, faults, sleeping, system_off, unmodelled, flash_rules, rewrite_code,
     reset_reason, watchdog, uarte_echo, uart_echo, clocks, vector_table_moved, lockup, code_in_ram,
+    conditional_access,
 };
 
 void Reset_Handler(void) { cases[test_case](); done(); }
