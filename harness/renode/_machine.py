@@ -42,7 +42,7 @@ class _Core:
         self._gdb, self._platform = gdb, platform
         self._set: set[int] = set()
         self.patches: set[int] = set()
-        self.running = False
+        self.running = self._met = False
         self.stuck = self._lost = False
 
     def halt(self) -> None:
@@ -74,7 +74,7 @@ class _Core:
             pass  # LR holds no address
         self._place(breakpoints | self.patches)
         self._gdb.resume()
-        self.running = True
+        self.running, self._met = True, False
 
     def _place(self, wanted: frozenset[int]) -> None:
         for address in sorted(self._set ^ wanted):
@@ -88,7 +88,7 @@ class _Core:
 
     def stopped(self) -> bool:
         """Whether it has met a breakpoint since `resume`."""
-        if not self.running or not self._gdb.stopped(_MOMENT):
+        if not self.running or not (self._met or self._gdb.stopped(_MOMENT)):
             return False
         if self._gdb.aborted:
             return False  # `core_gave_up` will say what becomes of it
@@ -110,7 +110,11 @@ class _Core:
         if self._gdb.stopped():
             return False, False  # the next look finds out why
         try:
-            before = self._gdb.read_memory(self._gdb.read_register(_PC) - 2, 2)
+            at = self._gdb.read_register(_PC)
+            if at in self._set:  # the report of it is late, or was never sent; a resume would lose it
+                self._met = True
+                return False, False
+            before = self._gdb.read_memory(at - 2, 2)
         except (GdbError, OverflowError):
             before = b""
         self._gdb.resume()
