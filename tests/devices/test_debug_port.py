@@ -225,7 +225,7 @@ def test_board_without_power_is_a_probe_error(
     debug: DebugPort, board: control.EmulatedBoard, action: Callable[[DebugPort], object]
 ) -> None:
     board.control.call("power", False)
-    with pytest.raises((ProbeError, FlashError), match="has no power|Target not detected"):
+    with pytest.raises((ProbeError, FlashError), match=r"has no power|Target not detected"):
         action(debug)
     board.control.call("power", True)
     debug.reconnect()
