@@ -22,7 +22,7 @@ from ._debug import (
 )
 from ._diagnostics import Diagnostic, DiagnosticKind
 from ._exceptions import Exc, Exceptions, Masks
-from ._hot import NEVER, HotPath, StopReason, go_on
+from ._hot import NEVER, HotPath, StopReason, clear_it_bits
 from ._registers import Registers
 from ._scs import SystemControlSpace
 
@@ -477,14 +477,14 @@ class Core:
         self, engine: Any, _kind: int, address: int, _size: int, _value: int, comparator: int
     ) -> None:
         if not self.debug.enabled or self.watchpoints is None or self._past_watch:
-            go_on(engine)
+            clear_it_bits(engine)
             return
         self.watchpoints.matched(comparator)
         if self._bus.is_memory(address):
             self._hit = DFSR_DWTTRAP
             engine.emu_stop()
         else:  # an access with side effects cannot be repeated: halt behind its block
-            go_on(engine)
+            clear_it_bits(engine)
             self.debug.halt(DFSR_DWTTRAP)
             self._hot.stop = 1
 

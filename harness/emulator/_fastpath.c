@@ -120,7 +120,7 @@ static uint32_t count(const uint16_t *code, uint32_t bytes) {
  * Before a hook on an access Unicorn sets the IT bits as they are there, for faults. The block that goes on does not
  * take them back, so that the next one would begin in an IT block. Inside a block they are 0.
  */
-static void go_on(void *uc, write_register *reg_write) {
+static void clear_it_bits(void *uc, write_register *reg_write) {
     const uint32_t thumb = 1u << 24;
     reg_write(uc, REG_EPSR, &thumb);
 }
@@ -292,7 +292,7 @@ EXPORT uint8_t hot_store(void *uc, int type, uint64_t where, int size, int64_t w
             array *a = &h->array[i];
             if (address - a->base < a->size) {
                 if ((*a->gate & a->gate_mask) == a->gate_value && program(h, uc, a, address, value)) {
-                    go_on(uc, h->reg_write);
+                    clear_it_bits(uc, h->reg_write);
                     return 1;
                 }
                 break;
@@ -300,7 +300,7 @@ EXPORT uint8_t hot_store(void *uc, int type, uint64_t where, int size, int64_t w
         }
     }
     h->store(address, (uint32_t)size, value);
-    go_on(uc, h->reg_write);
+    clear_it_bits(uc, h->reg_write);
     return 1;
 }
 
@@ -321,7 +321,7 @@ static int never_executed(uint32_t address) {
 EXPORT uint8_t hot_translate(void *uc, uint64_t address, int access, translation *entry, hot *h) {
     const uint32_t offset = (uint32_t)address - h->ram_base;
     if (access != FETCH)
-        go_on(uc, h->reg_write);
+        clear_it_bits(uc, h->reg_write);
     entry->physical = address;
     entry->permissions = never_executed((uint32_t)address) ? READ | WRITE : READ | WRITE | EXECUTE;
     if (offset < h->ram_size) {
@@ -349,7 +349,7 @@ EXPORT void hot_flash_read(void *uc, int type, uint64_t address, int size, int64
     (void)type, (void)value;
     r->words[offset >> 2] = 1;
     r->words[(offset + (uint32_t)size - 1) >> 2] = 1;
-    go_on(uc, r->reg_write);
+    clear_it_bits(uc, r->reg_write);
 }
 
 typedef struct { /* what Unicorn gives back with an access to a device region */

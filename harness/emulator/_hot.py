@@ -25,9 +25,9 @@ __all__ = [
     "HotPath",
     "StopReason",
     "add_hook",
+    "clear_it_bits",
     "flush_tlb",
     "function_address",
-    "go_on",
     "map_devices",
     "remove_hook",
     "translate_addresses",
@@ -171,7 +171,7 @@ def translate_addresses(engine: Any, callback: int | None, user_data: int) -> No
     add_hook(engine, unicorn_const.UC_HOOK_TLB_FILL, callback, user_data)
 
 
-def go_on(engine: Any) -> None:
+def clear_it_bits(engine: Any) -> None:
     """To be called in a hook on an access of the CPU that goes on.
 
     Unicorn sets the IT bits before such a hook as they are there, for faults, and the block that goes on

@@ -14,8 +14,8 @@ from ._hot import (
     CodeInRam,
     StopReason,
     add_hook,
+    clear_it_bits,
     function_address,
-    go_on,
     map_devices,
     translate_addresses,
 )
@@ -132,7 +132,7 @@ class PythonHotPath:
         def mark(_engine: int, _kind: int, address: int, size: int, _wide: int, _data: int) -> None:
             words[address - base >> 2] = 1
             words[address - base + size - 1 >> 2] = 1
-            go_on(self._engine)
+            clear_it_bits(self._engine)
 
         return _READ(mark)
 
@@ -206,7 +206,7 @@ class PythonHotPath:
     def _on_translate(self, _engine: int, address: int, access: int, entry: Any, _data: int) -> bool:
         to, ram = entry.contents, self._ram
         if access != unicorn_const.UC_MEM_FETCH:
-            go_on(self._engine)
+            clear_it_bits(self._engine)
         never_executed = 0x40000000 <= address < 0x60000000 or address >= 0xA0000000
         to.physical, to.permissions = address, _DATA if never_executed else unicorn_const.UC_PROT_ALL
         if address in ram:
@@ -245,7 +245,7 @@ class PythonHotPath:
 
     def _on_store(self, _engine: int, _kind: int, address: int, size: int, wide: int, _data: int) -> bool:
         self._store(address, size, wide)
-        go_on(self._engine)
+        clear_it_bits(self._engine)
         return True
 
     def _store(self, address: int, size: int, wide: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from unicorn import unicorn_const
 
-from ._hot import add_hook, function_address, go_on, remove_hook
+from ._hot import add_hook, clear_it_bits, function_address, remove_hook
 from ._memory import FlashArray
 
 __all__ = ["WeakCells"]
@@ -63,7 +63,7 @@ class WeakCells:
         self._engine.ctl_flush_tb()
 
     def _on_read(self, _engine: int, _kind: int, address: int, size: int, _value: int, _data: int) -> None:
-        go_on(self._engine)
+        clear_it_bits(self._engine)
         if not self._on:
             return
         first = (address - self.address) // _WORD * _WORD
