@@ -106,8 +106,10 @@ def real(folder: Path) -> Iterator[None]:
     log = (folder / "sshd.log").open("wb")
     with ExitStack() as stack:
         stack.callback(log.close)
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)  # what the system's own service makes at its start
+        private = Path("/run/sshd")  # what the system's own service makes at its start
+        if os.getuid() == 0 and not private.exists():
+            private.mkdir()
+            stack.callback(private.rmdir)
         process = subprocess.Popen(
             [SSHD, "-D", "-e", "-f", folder / "sshd_config"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
