@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
+from harness._deadline import Deadline
 from harness._errors import EmulatorError
 from harness.boards import find_board, shipped_boards
 from harness.renode import RenodeBoard, RenodeMissingError, _process, platform_names
+from harness.renode._gdb import GdbClient
+from harness.renode._machine import RenodeMachine
 from harness.renode._platforms import find_platform, model_file
 from harness.renode._process import RenodeProcess, problems
 
@@ -86,3 +91,21 @@ def test_problems_are_told_from_chatter():
         "x.cs(3,1): error CS1002: ; expected",
     ]
     assert problems(lines) == lines[2:3]
+
+
+def test_a_breakpoint_whose_report_is_late_is_not_lost(renode: None, monkeypatch: pytest.MonkeyPatch):
+    platform = find_platform("nrf52840")
+    with closing(RenodeProcess(platform)) as process:
+        machine = RenodeMachine(process.gdb, platform, seed=1)
+        machine.power_on(halted=True)
+        ram, core = platform.ram[0][0], machine._core
+        machine.write_block(ram, b"\x00\xbf\x00\xbf\xfe\xe7")  # nop; nop; b .
+        core.write_register(16, 1 << 24)
+        core.write_register(15, ram)
+        monkeypatch.setattr(GdbClient, "stopped", lambda _client, _within=0.0: False)
+        core.resume(frozenset({ram + 2}))
+        limit = Deadline(20)
+        while not core.stopped() and not limit.expired:
+            core.activity()
+        assert core.read_register(15) == ram + 2
+        assert not core.running
